@@ -1,0 +1,29 @@
+include(GoogleTest)
+
+# One static library per folder of src/, and one test program from its *_test.cc files.
+function(weir_folder name)
+  cmake_parse_arguments(ARG "" "" "FOLDERS;LIBRARIES" ${ARGN})
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/src/${name}/*.cc)
+  set(tests ${sources})
+  list(FILTER sources EXCLUDE REGEX "_test\\.cc$")
+  list(FILTER tests INCLUDE REGEX "_test\\.cc$")
+
+  set(folders ${ARG_FOLDERS})
+  list(TRANSFORM folders PREPEND weir_)
+  if(sources)
+    add_library(weir_${name} STATIC ${sources})
+    set(scope PUBLIC)
+  else()
+    add_library(weir_${name} INTERFACE)
+    set(scope INTERFACE)
+  endif()
+  target_include_directories(weir_${name} ${scope} ${CMAKE_CURRENT_SOURCE_DIR}/src)
+  target_link_libraries(weir_${name} ${scope} ${folders} ${ARG_LIBRARIES})
+
+  if(tests)
+    add_executable(${name}_test ${tests})
+    target_link_libraries(${name}_test PRIVATE weir_${name} GTest::gmock GTest::gtest_main)
+    gtest_discover_tests(${name}_test TEST_PREFIX ${name}. DISCOVERY_MODE PRE_TEST
+                         PROPERTIES LABELS unit TIMEOUT 300)
+  endif()
+endfunction()

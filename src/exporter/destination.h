@@ -1,0 +1,143 @@
+#pragma once
+
+#include "base/byte_buffer.h"
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/ids.h"
+#include "base/result.h"
+#include "model/definition.h"
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+namespace weir::exporter {
+
+/// One message on its way out. `payload` points into its batch.
+struct Message {
+  SequenceNumber sequence;
+  std::int64_t append_ms = 0;
+  Bytes payload;
+};
+
+/// Consecutive messages of one stream for one export, ascending; owns their bytes.
+class Batch {
+ public:
+  Batch(std::string stream_name, std::string identifier)
+      : stream_name_(std::move(stream_name)), identifier_(std::move(identifier)) {}
+  Batch(Batch&&) = default;
+  Batch& operator=(Batch&&) = default;
+
+  /// Copies the payload. All adds come before the first `messages()`.
+  void add(SequenceNumber sequence, std::int64_t append_ms, Bytes payload);
+
+  [[nodiscard]] const std::string& stream_name() const { return stream_name_; }
+  [[nodiscard]] const std::string& identifier() const { return identifier_; }
+  /// Views that stay valid while the batch lives and is not added to.
+  [[nodiscard]] const std::vector<Message>& messages() const;
+  [[nodiscard]] bool empty() const { return heads_.empty(); }
+  [[nodiscard]] std::size_t size() const { return heads_.size(); }
+  [[nodiscard]] std::size_t payload_bytes() const { return payloads_.size(); }
+
+ private:
+  struct Head {
+    SequenceNumber sequence;
+    std::int64_t append_ms;
+    std::size_t offset;
+    std::size_t bytes;
+  };
+  std::string stream_name_;
+  std::string identifier_;
+  std::vector<Head> heads_;
+  ByteBuffer payloads_;
+  mutable std::vector<Message> messages_;
+};
+
+/// The classes of destinations.md §2; each has its own action in the engine.
+enum class FailureClass : std::uint8_t {
+  kNone,
+  kTransient,    ///< backoff, for ever
+  kThrottle,     ///< longer backoff
+  kCredentials,  ///< refreshed already without success
+  kClock,        ///< measured and re-signed already without success
+  kOperator,     ///< somebody must fix a policy, name or key: slow retries, never dropped
+  kPoison,       ///< this record can never be accepted
+  kBug,          ///< our request is malformed: as kOperator, logged loudly
+};
+const char* failure_class_name(FailureClass value);
+
+enum class Verdict : std::uint8_t {
+  kDelivered,
+  kRetry,
+  kRejected,  ///< definitely refused for good: poison policy decides
+};
+
+struct RecordOutcome {
+  Verdict verdict = Verdict::kRetry;
+  FailureClass failure = FailureClass::kNone;
+  std::string reason;  ///< empty when delivered
+};
+
+/// What became of a batch. Either one verdict for all (`records` empty) or one per record, in the
+/// batch's order.
+struct Outcome {
+  Verdict verdict = Verdict::kRetry;
+  FailureClass failure = FailureClass::kNone;
+  std::string error;                    ///< plain words, cut and escaped; empty when delivered
+  std::optional<Duration> retry_after;  ///< what the destination asked for
+  bool connection_failed = false;       ///< no answer at all: DNS, connect, TLS, reset, timeout
+  std::vector<RecordOutcome> records;
+
+  static Outcome delivered() {
+    return {Verdict::kDelivered, FailureClass::kNone, {}, {}, false, {}};
+  }
+  static Outcome retry(FailureClass failure, std::string error) {
+    return {Verdict::kRetry, failure, std::move(error), {}, false, {}};
+  }
+  static Outcome rejected(std::string error) {
+    return {Verdict::kRejected, FailureClass::kPoison, std::move(error), {}, false, {}};
+  }
+};
+
+/// Where batches go. One per export. It classifies; it never sleeps, retries on its own schedule or
+/// touches cursors.
+///
+/// Threads: one call at a time, on any worker. Blocking calls honour the stop token within 5 s.
+class Destination {
+ public:
+  /// Bounds the engine respects when it builds a batch.
+  struct Limits {
+    std::int64_t messages_max = 500;
+    std::int64_t batch_bytes_max = 4 * 1024 * 1024;  ///< payloads + overhead of each message
+    std::int64_t message_overhead_bytes = 0;
+  };
+
+  virtual ~Destination() = default;
+  [[nodiscard]] virtual Limits limits() const = 0;
+
+  /// Tries once to deliver `batch` (not empty) and says what became of every record. A message that
+  /// can never fit is answered kRejected without being sent. A batch is at most
+  /// `limits()`, except that one message alone may exceed `batch_bytes_max`.
+  virtual Outcome deliver(const Batch& batch, std::stop_token stop) = 0;
+
+  /// Which host failures concern, so that a success elsewhere can wake exports that wait on
+  /// connection errors to the same host; "" if not a network destination.
+  [[nodiscard]] virtual std::string host() const = 0;
+};
+
+/// An export to run: the client's (or the configuration's) definition and the stream it reads.
+struct ExportSpec {
+  std::string stream_name;
+  model::ExportConfig config;
+};
+
+/// Makes the destination of an export. Errors say what is wrong with the configuration; the export
+/// then waits in that state until it is redefined. An unsupported type gives kUnsupported.
+/// Threads: called on the scheduler thread; must not block.
+using DestinationFactory = std::function<Result<std::unique_ptr<Destination>>(const ExportSpec&)>;
+
+}  // namespace weir::exporter

@@ -1,0 +1,101 @@
+#pragma once
+
+#include "base/clock.h"
+#include "base/metrics.h"
+#include "base/result.h"
+#include "exporter/destination.h"
+#include "model/definition.h"
+#include "stream/stream.h"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace weir::exporter {
+
+struct Options {
+  std::int64_t worker_count = 5;  ///< STREAM_MANAGER_EXPORTER_THREAD_POOL_SIZE
+  std::int64_t backoff_first_ms = 1'000;
+  std::int64_t backoff_ceiling_ms = 300'000;
+  std::int64_t operator_retry_min_ms = 60'000;  ///< after the third failure in a row
+  std::int64_t cursor_save_interval_ms = 1'000;
+  std::int64_t batch_budget_bytes = 64 * 1024 * 1024;  ///< all batches in flight together (R1)
+  [[nodiscard]] Result<void> validate() const;
+};
+
+/// Where an export stands in its life. `docs/concepts.md` explains each in words.
+enum class State : std::uint8_t {
+  kIdle,
+  kCollecting,
+  kReady,
+  kInFlight,
+  kBackoff,
+  kStopped,
+  kBroken
+};
+const char* state_name(State state);
+
+/// One export as `weir status`, metrics and the dashboard show it.
+struct ExportView {
+  StreamId stream_id;
+  std::string stream_name;
+  model::ExportConfig config;
+  bool on_wire = true;  ///< false for exports that exist only in weir's configuration
+  model::ExportStatus status;
+  State state = State::kIdle;
+  std::string reason;  ///< why it waits, in plain words; empty when it does not
+  std::string last_error;
+  FailureClass last_failure = FailureClass::kNone;
+  std::int64_t consecutive_failures = 0;
+  std::int64_t next_try_in_ms = 0;
+  std::int64_t ready_age_ms = 0;  ///< how long it has been waiting for a worker
+  std::int64_t waiting_messages = 0;
+  std::int64_t waiting_bytes = 0;
+  std::int64_t oldest_waiting_append_ms = 0;  ///< wall clock; 0 = unknown or nothing waits
+  std::int64_t skipped_messages = 0;          ///< refused for good by the destination
+  std::int64_t lost_messages = 0;             ///< removed by retention before they were exported
+};
+
+/// Runs all exports: one scheduler thread, a pool of workers, strict priority, one delivery at a
+/// time per export, cursors saved after success (reliability.md E1 to E6).
+///
+/// Threads: every method from any thread, none blocks on disk or network except `stop`.
+class Engine {
+ public:
+  struct Environment {
+    Clock& clock;
+    metrics::Registry& metrics;
+    DestinationFactory factory;
+    std::uint64_t random_seed;
+  };
+  /// One export of a stream as it shall run from now on.
+  struct Wanted {
+    model::ExportConfig config;
+    bool on_wire = true;
+  };
+
+  static std::unique_ptr<Engine> start(const Options& options, Environment environment);
+  virtual ~Engine() = default;
+
+  /// Makes the exports of a stream exactly `wanted`: new ones start (at their saved cursor, else at
+  /// startSequenceNumber), changed ones are modified, missing ones stop and lose their cursor
+  /// (protocol.md §4.7). Called when a stream is opened, updated or its configuration reloaded.
+  virtual void set_exports(StreamId id, const std::string& stream_name,
+                           std::shared_ptr<stream::LogReader> log,
+                           std::shared_ptr<stream::CursorStore> cursors,
+                           std::vector<Wanted> wanted) = 0;
+  /// The stream is gone; deliveries under way are interrupted.
+  virtual void remove_stream(StreamId id) = 0;
+  /// New durable data, or retention moved the oldest. Cheap; many calls become one.
+  virtual void stream_moved(StreamId id) = 0;
+
+  /// Latest known figures, for `describe` (wire exports in definition order) and status.
+  [[nodiscard]] virtual std::vector<model::ExportStatus> statuses(StreamId id) const = 0;
+  [[nodiscard]] virtual std::vector<ExportView> views() const = 0;
+
+  /// Stops granting, interrupts deliveries, saves cursors. Blocks, at most about 5 s.
+  virtual void stop() = 0;
+};
+
+}  // namespace weir::exporter
