@@ -1,0 +1,39 @@
+#pragma once
+
+#include "base/metrics.h"
+#include "base/result.h"
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+namespace weir::admin {
+
+struct Options {
+  std::string bind_address = "127.0.0.1";
+  std::int64_t port = 8089;  ///< 0 = any free one; -1 = no admin port
+  std::int64_t connections_max = 64;
+  std::int64_t header_bytes_max = 16 * 1024;
+  std::int64_t body_bytes_max = 64 * 1024;
+  [[nodiscard]] Result<void> validate() const;
+};
+
+/// What the pages show. Called on the admin thread; must not wait for the core thread.
+struct Sources {
+  std::function<std::string()> metrics_text;  ///< /metrics
+  std::function<bool()> live;                 ///< /livez
+  std::function<bool()> ready;                ///< /readyz
+  std::function<std::string()> status_json;   ///< /status
+};
+
+/// HTTP for operators, on its own thread, so that a stuck daemon can still be asked why.
+class AdminServer {
+ public:
+  /// Errors: kUnavailable (port in use), kInvalidArgument.
+  static Result<std::unique_ptr<AdminServer>> start(const Options& options, Sources sources);
+  virtual ~AdminServer() = default;  ///< stops and joins
+  [[nodiscard]] virtual std::uint16_t port() const = 0;
+};
+
+}  // namespace weir::admin
