@@ -51,7 +51,7 @@ class FaultyFileSystem final : public FileSystem {
   /// The `nth` call of this kind from now on (1 = the next) fails with `os_errno`. A failing
   /// write leaves a random part of its bytes behind. A failing sync *drops* the dirty data: part
   /// of it reached the disk, the rest never will, and later syncs report success.
-  void fail(Call call, std::uint64_t nth, int os_errno, Times times = Times::kOnce);
+  void fail_call(Call call, std::uint64_t nth, int os_errno, Times times = Times::kOnce);
   /// Reads return one flipped bit from now on, each with this probability.
   void flip_bits_on_read(double probability);
   /// Makes `try_read_at` answer "would have to wait" with this probability (default 0).
