@@ -45,6 +45,14 @@ tl::expected<Request, DecodeFailure> decode_request(Operation operation, Bytes p
 /// The hot path: the same as `decode_request` for AppendMessage, without the variant.
 tl::expected<AppendRequest, DecodeFailure> decode_append(Bytes payload, DecodeScratch& scratch);
 
+/// The same again without the fast path; the answers are equal. For tests.
+tl::expected<AppendRequest, DecodeFailure> decode_append_any(Bytes payload, DecodeScratch& scratch);
+
+/// The `requestId` of any request, for answering one whose operation is unknown or not expected.
+/// Fails as kMalformed only.
+tl::expected<std::string_view, DecodeFailure> decode_request_id(Bytes payload,
+                                                                DecodeScratch& scratch);
+
 /// The `requestId` found in the first bytes of a payload that is too large to be read whole.
 std::optional<std::string> find_request_id(Bytes prefix);
 
@@ -62,8 +70,8 @@ void encode_describe_response(std::string_view request_id, const model::StreamIn
                               ByteBuffer& out);
 
 /// Writes a ReadMessages response while its messages are being read: begin, add..., finish.
-/// Definite lengths throughout; when fewer messages came than `count_expected`, `finish` moves the
-/// bytes once.
+/// Definite lengths throughout; when other than `count_expected` messages came, `finish` may move
+/// the bytes once.
 class ReadResponseEncoder {
  public:
   /// `out` and `stream_name` must outlive the encoder; nothing else may write to `out` meanwhile.
@@ -80,11 +88,13 @@ class ReadResponseEncoder {
   void abandon();
 
  private:
+  void fix_array_head();
+
   ByteBuffer& out_;
-  std::string stream_field_;  // encoded once: key and value of streamName
+  std::string message_prefix_;  // encoded once: what is the same at the start of every message
   std::size_t frame_begin_;
-  std::size_t array_head_;  // where the head of the messages array stands
-  std::size_t array_head_bytes_;
+  std::size_t array_head_ = 0;  // where the head of the messages array stands
+  std::size_t array_head_bytes_ = 0;
   std::int64_t count_expected_;
   std::int64_t count_ = 0;
 };
