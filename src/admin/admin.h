@@ -25,6 +25,7 @@ struct Sources {
   std::function<bool()> live;                 ///< /livez
   std::function<bool()> ready;                ///< /readyz
   std::function<std::string()> status_json;   ///< /status
+  metrics::Registry* registry = nullptr;      ///< where requests are counted; outlives the server
 };
 
 /// HTTP for operators, on its own thread, so that a stuck daemon can still be asked why.

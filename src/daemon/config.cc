@@ -1,0 +1,337 @@
+#include "daemon/config.h"
+
+#include "daemon/environment.h"
+#include "daemon/schema.h"
+#include "daemon/yaml_reader.h"
+#include "protocol/codec.h"
+
+#include <algorithm>
+#include <arpa/inet.h>
+#include <cerrno>
+#include <cstring>
+#include <dirent.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <set>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace weir::daemon {
+namespace {
+
+constexpr std::int64_t kWireBatchIntervalMinMs = 60'000;
+
+// Iterative, so that a pattern of stars costs no more than its length times the text's.
+bool matches(std::string_view pattern, std::string_view text) {
+  std::size_t p = 0;
+  std::size_t t = 0;
+  std::size_t star = std::string_view::npos;
+  std::size_t resume = 0;
+  while (t < text.size()) {
+    if (p < pattern.size() && pattern[p] == '*') {
+      star = p++;
+      resume = t;
+    } else if (p < pattern.size() && (pattern[p] == '?' || pattern[p] == text[t])) {
+      ++p;
+      ++t;
+    } else if (star != std::string_view::npos) {
+      p = star + 1;
+      t = ++resume;
+    } else {
+      return false;
+    }
+  }
+  while (p < pattern.size() && pattern[p] == '*') ++p;
+  return p == pattern.size();
+}
+
+Result<std::string> read_whole(const std::string& path) {
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) return fail(os_error("cannot open", errno));
+  struct stat info {};
+  std::string content;
+  Result<std::string> result;
+  if (::fstat(descriptor, &info) == 0 && S_ISDIR(info.st_mode)) {
+    result = fail(Errc::kInvalidArgument, "is a directory; name a file in it");
+  } else {
+    content.resize(kConfigBytesMax + 1);
+    std::size_t filled = 0;
+    while (filled < content.size()) {
+      const ssize_t n = ::read(descriptor, content.data() + filled, content.size() - filled);
+      if (n < 0 && errno == EINTR) continue;
+      if (n < 0) {
+        const int reason = errno;
+        ::close(descriptor);
+        return fail(os_error("cannot read", reason));
+      }
+      if (n == 0) break;
+      filled += static_cast<std::size_t>(n);
+    }
+    content.resize(filled);
+    content.shrink_to_fit();
+    result = std::move(content);
+  }
+  ::close(descriptor);
+  return result;
+}
+
+struct TypeKeys {
+  model::ExportType type;
+  const char* target;
+  std::set<std::string> own;
+};
+const TypeKeys& keys_of(model::ExportType type) {
+  static const TypeKeys kKinesis = {model::ExportType::kKinesis, "stream", {"stream", "kinesis"}};
+  static const TypeKeys kHttp = {model::ExportType::kHttp, "uri", {"uri", "format", "http"}};
+  static const TypeKeys kFile = {model::ExportType::kFile, "directory", {"directory", "file"}};
+  if (type == model::ExportType::kKinesis) return kKinesis;
+  return type == model::ExportType::kFile ? kFile : kHttp;
+}
+
+class Checker {
+ public:
+  Checker(Config& config, std::vector<Problem>& problems) : config_(config), problems_(problems) {}
+
+  void check() {
+    check_options();
+    check_addresses();
+    check_streams();
+  }
+
+ private:
+  void report(Position where, std::string what) {
+    if (problems_.size() < kProblemsMax) problems_.push_back({std::move(where), std::move(what)});
+  }
+
+  void check_options() {
+    const auto take = [&](const char* section, const Result<void>& verdict) {
+      if (!verdict) report({}, fmt::format("{}: {}", section, verdict.error().what));
+    };
+    take("store", config_.store.validate());
+    take("server", config_.server.validate());
+    take("admin", config_.admin.validate());
+    take("export", config_.exporter.validate());
+  }
+
+  static bool is_loopback(const std::string& address) {
+    return address == "localhost" || address == "::1" || address.starts_with("127.");
+  }
+
+  static bool is_address(const std::string& text) {
+    unsigned char raw[16];
+    return text == "localhost" || ::inet_pton(AF_INET, text.c_str(), raw) == 1 ||
+           ::inet_pton(AF_INET6, text.c_str(), raw) == 1;
+  }
+
+  void check_addresses() {
+    for (const auto& [key, address] : {std::pair{"server", config_.server.bind_address},
+                                       std::pair{"admin", config_.admin.bind_address}}) {
+      if (!is_address(address)) {
+        report({}, fmt::format("{}.bind_address: '{}' is not an IP address", key,
+                               log::escaped(address, 64)));
+      }
+    }
+    if (!config_.server.authenticate_client && !is_loopback(config_.server.bind_address)) {
+      report({}, fmt::format("server.bind_address is {}, which other machines can reach, but "
+                             "server.authenticate_client is false; turn authentication on or bind "
+                             "to 127.0.0.1",
+                             config_.server.bind_address));
+    }
+    if (config_.server.port != 0 && config_.server.port == config_.admin.port) {
+      report({}, fmt::format("server.port and admin.port are both {}; they must differ",
+                             config_.server.port));
+    }
+  }
+
+  void check_export(DeclaredExport& entry, const std::string& path) {
+    if (!entry.type_written) return;  // reported already
+    const TypeKeys& mine = keys_of(entry.config.type);
+    const char* type = model::export_type_name(entry.config.type);
+    for (const auto other :
+         {model::ExportType::kKinesis, model::ExportType::kHttp, model::ExportType::kFile}) {
+      if (other == entry.config.type) continue;
+      for (const auto& name : keys_of(other).own) {
+        if (const auto key = entry.keys.find(name); key != entry.keys.end()) {
+          report(key->second, fmt::format("{}: '{}' is a key of {} exports, but this one is of "
+                                          "type {}",
+                                          path, name, model::export_type_name(other), type));
+        }
+      }
+    }
+    if (entry.config.target.empty()) {
+      report(entry.where,
+             fmt::format("{} has no '{}', which {} exports need", path, mine.target, type));
+    }
+    if (const std::string why = protocol::validate_name(entry.config.identifier, "identifier");
+        !why.empty() && !entry.config.identifier.empty()) {
+      report(entry.where, fmt::format("{}: {}", path, why));
+    }
+    if (entry.config.type == model::ExportType::kFile) {
+      entry.changes.push_back([directory = entry.config.target](destination::ExportOptions& o) {
+        o.file.directory = directory;
+      });
+    }
+  }
+
+  void check_stream(DeclaredStream& stream, const std::string& path) {
+    std::set<std::string> identifiers;
+    for (std::size_t i = 0; i < stream.exports.size(); ++i) {
+      auto& entry = stream.exports[i];
+      const std::string export_path = fmt::format("{}.exports[{}]", path, i);
+      check_export(entry, export_path);
+      if (!identifiers.insert(entry.config.identifier).second) {
+        report(entry.where, fmt::format("{}: the identifier '{}' is used twice in this stream",
+                                        export_path, entry.config.identifier));
+      }
+    }
+    if (stream.exports.size() > model::kExportsPerStreamMax) {
+      report(stream.where, fmt::format("{} has {} exports; at most {} are allowed", path,
+                                       stream.exports.size(), model::kExportsPerStreamMax));
+    }
+    // Clients list exports by type; `describe` shows them in that order.
+    for (const auto type : {model::ExportType::kHttp, model::ExportType::kKinesis}) {
+      for (const auto& entry : stream.exports) {
+        if (entry.config.type == type) stream.definition.exports.push_back(entry.wire_config());
+      }
+    }
+  }
+
+  void check_streams() {
+    std::map<std::string, Position> names;
+    for (std::size_t i = 0; i < config_.streams.size(); ++i) {
+      auto& stream = config_.streams[i];
+      const std::string path = fmt::format("streams[{}]", i);
+      const std::size_t before = problems_.size();
+      check_stream(stream, path);
+      const auto [first, is_new] = names.emplace(stream.definition.name, stream.where);
+      if (!is_new && !stream.definition.name.empty()) {
+        report(stream.where, fmt::format("{}: there is already a stream '{}', at {}:{}", path,
+                                         log::escaped(stream.definition.name), first->second.source,
+                                         first->second.line));
+      }
+      if (problems_.size() != before || stream.definition.name.empty()) continue;
+      if (const std::string why = protocol::validate(stream.definition, path); !why.empty()) {
+        report(stream.where, why);
+      }
+    }
+    if (static_cast<std::int64_t>(config_.streams.size()) > config_.store.streams_max) {
+      report({}, fmt::format("{} streams are declared, but store.streams_max is {}",
+                             config_.streams.size(), config_.store.streams_max));
+    }
+  }
+
+  Config& config_;
+  std::vector<Problem>& problems_;
+};
+
+void apply_options(const std::vector<ConfigSources::Option>& options, Config& config,
+                   std::vector<Problem>& problems) {
+  for (const auto& option : options) {
+    const Key* key = find_key(option.key);
+    auto value = value_from_text(*key, option.value);
+    if (!value) {
+      problems.push_back({{"option " + option.flag, 0, 0}, value.error().what});
+      continue;
+    }
+    Target target{config};
+    key->set(target, *value);
+    if (option.key == "store.directory") config.store_must_exist = false;
+  }
+}
+
+void finish(const ConfigSources& rest, LoadedConfig& loaded) {
+  apply_environment(rest.environment, loaded.config, loaded.problems);
+  apply_options(rest.options, loaded.config, loaded.problems);
+  Checker(loaded.config, loaded.problems).check();
+  if (loaded.problems.size() >= kProblemsMax) {
+    loaded.problems.push_back({{}, "there may be more; these are the first"});
+  }
+}
+
+}  // namespace
+
+std::string Problem::text() const {
+  if (where.source.empty()) return what;
+  if (where.line == 0) return fmt::format("{}: {}", where.source, what);
+  return fmt::format("{}:{}:{}: {}", where.source, where.line, where.column, what);
+}
+
+model::ExportConfig DeclaredExport::wire_config() const {
+  model::ExportConfig shown = config;
+  // Client libraries refuse to read a definition with a shorter one.
+  if (shown.batch_interval_ms && *shown.batch_interval_ms < kWireBatchIntervalMinMs) {
+    shown.batch_interval_ms = kWireBatchIntervalMinMs;
+  }
+  return shown;
+}
+
+const DeclaredStream* Config::find_stream(std::string_view name) const {
+  const auto found = std::find_if(streams.begin(), streams.end(), [&](const DeclaredStream& s) {
+    return s.definition.name == name;
+  });
+  return found == streams.end() ? nullptr : &*found;
+}
+
+destination::ExportOptions Config::options_for(const exporter::ExportSpec& spec) const {
+  destination::ExportOptions options = export_defaults;
+  for (const auto& rule : export_rules) {
+    if (!matches(rule.stream_pattern, spec.stream_name)) continue;
+    if (!matches(rule.identifier_pattern, spec.config.identifier)) continue;
+    for (const auto& change : rule.changes) change(options);
+  }
+  if (const auto* stream = find_stream(spec.stream_name)) {
+    for (const auto& entry : stream->exports) {
+      if (entry.config.identifier != spec.config.identifier) continue;
+      if (entry.config.type != spec.config.type) continue;
+      for (const auto& change : entry.changes) change(options);
+    }
+  }
+  return options;
+}
+
+LoadedConfig load_config(const ConfigSources& sources) {
+  LoadedConfig loaded;
+  for (const auto& file : sources.files) {
+    auto content = read_whole(file);
+    if (!content) {
+      loaded.problems.push_back({{file, 0, 0}, content.error().what});
+      continue;
+    }
+    loaded.config.files.push_back(file);
+    read_yaml(*content, file, loaded.config, loaded.problems);
+  }
+  finish(sources, loaded);
+  return loaded;
+}
+
+LoadedConfig parse_config(std::string_view yaml, const std::string& name,
+                          const ConfigSources& rest) {
+  LoadedConfig loaded;
+  loaded.config.files.push_back(name);
+  read_yaml(yaml, name, loaded.config, loaded.problems);
+  finish(rest, loaded);
+  return loaded;
+}
+
+std::vector<std::string> with_drop_ins(const std::string& file) {
+  constexpr std::size_t kDropInsMax = 1000;
+  std::vector<std::string> files;
+  const auto slash = file.rfind('/');
+  const std::string directory =
+      (slash == std::string::npos ? std::string() : file.substr(0, slash + 1)) + "conf.d";
+  if (DIR* opened = ::opendir(directory.c_str()); opened != nullptr) {
+    // One thread reads one DIR, which is all that readdir asks for.
+    while (const dirent* entry = ::readdir(opened)) {  // NOLINT(concurrency-mt-unsafe)
+      const std::string_view name = entry->d_name;
+      if (name.starts_with('.') || !name.ends_with(".yaml") || files.size() == kDropInsMax)
+        continue;
+      files.push_back(fmt::format("{}/{}", directory, name));
+    }
+    ::closedir(opened);
+  }
+  std::sort(files.begin(), files.end());
+  files.insert(files.begin(), file);
+  return files;
+}
+
+}  // namespace weir::daemon

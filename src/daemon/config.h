@@ -1,0 +1,129 @@
+#pragma once
+
+#include "admin/admin.h"
+#include "base/log.h"
+#include "destination/options.h"
+#include "exporter/engine.h"
+#include "model/definition.h"
+#include "server/server.h"
+#include "stream/catalog.h"
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace weir::daemon {
+
+/// Where a setting was written. `line` and `column` count from 1; 0 for what is not a file.
+struct Position {
+  std::string source;  ///< a file name, "environment variable X" or "option --x"
+  int line = 0;
+  int column = 0;
+};
+
+/// One thing that is wrong with a configuration, and where.
+struct Problem {
+  Position where;
+  std::string what;
+  /// "weir.yaml:12:5: unknown key ...", as editors and compilers write it.
+  [[nodiscard]] std::string text() const;
+};
+
+/// Changes to the options of an export, in the order written. Kept as changes, not as values, so
+/// that a later rule replaces only the keys it names.
+using OptionChanges = std::vector<std::function<void(destination::ExportOptions&)>>;
+
+/// Options for the exports whose stream and identifier match, for exports that clients define.
+struct ExportRule {
+  std::string stream_pattern = "*";  ///< `*` any text, `?` any one character
+  std::string identifier_pattern = "*";
+  OptionChanges changes;
+};
+
+/// One export of a stream that the configuration declares.
+struct DeclaredExport {
+  model::ExportConfig config;
+  OptionChanges changes;
+  Position where;
+  std::map<std::string, Position> keys;  ///< which keys were written, to check them against `type`
+  bool type_written = false;
+  /// False for types that clients cannot define: those are never shown to them.
+  [[nodiscard]] bool on_wire() const { return config.type != model::ExportType::kFile; }
+  /// The configuration as clients may see it: within the ranges that their libraries accept.
+  [[nodiscard]] model::ExportConfig wire_config() const;
+};
+
+/// A stream that is made at start if it does not exist, and updated if it differs.
+struct DeclaredStream {
+  model::StreamDefinition definition;  ///< complete after loading: exports that are on the wire too
+  std::vector<DeclaredExport> exports;
+  Position where;
+};
+
+/// Everything that can be set, in its final form.
+struct Config {
+  std::string store_directory = "/var/lib/weir";
+  /// The directory came from STREAM_MANAGER_STORE_ROOT_DIR, which must exist (protocol.md §8.1).
+  bool store_must_exist = false;
+  stream::Options store;
+
+  server::Options server;
+  std::string tokens_file;
+  std::string token_exchange_url;  ///< AWS_CONTAINER_CREDENTIALS_FULL_URI
+
+  admin::Options admin;
+
+  exporter::Options exporter;
+  destination::TransportOptions transport;
+  destination::AwsOptions aws;
+  destination::ExportOptions export_defaults;
+  std::vector<ExportRule> export_rules;
+
+  std::vector<DeclaredStream> streams;
+
+  log::Level log_level = log::Level::kInfo;
+
+  std::vector<std::string> files;  ///< what was read, in order
+  std::vector<std::string> notes;  ///< things to say once at start
+
+  [[nodiscard]] const DeclaredStream* find_stream(std::string_view name) const;
+  /// The options in force for one export: defaults, then matching rules in order, then what the
+  /// declared export says itself.
+  [[nodiscard]] destination::ExportOptions options_for(const exporter::ExportSpec& spec) const;
+};
+
+/// What a configuration is made of, weakest first: defaults, files, environment, command line.
+struct ConfigSources {
+  std::vector<std::string> files;                  ///< each must exist
+  std::map<std::string, std::string> environment;  ///< empty values count as unset
+  struct Option {
+    std::string flag;  ///< "--port"
+    std::string key;   ///< "server.port"
+    std::string value;
+  };
+  std::vector<Option> options;
+};
+
+struct LoadedConfig {
+  Config config;
+  std::vector<Problem> problems;  ///< empty: `config` is complete and valid
+};
+
+/// Reads and checks a configuration; reports as many problems at once as it can find (at most 50).
+/// Blocks: on disk. Threads: any.
+LoadedConfig load_config(const ConfigSources& sources);
+
+/// The same for text in memory instead of files; `name` stands for the file in messages.
+LoadedConfig parse_config(std::string_view yaml, const std::string& name,
+                          const ConfigSources& rest = {});
+
+/// `file` followed by the `*.yaml` files of the directory `conf.d` beside it, in name order.
+std::vector<std::string> with_drop_ins(const std::string& file);
+
+/// The process's environment.
+std::map<std::string, std::string> process_environment();
+
+}  // namespace weir::daemon

@@ -1,0 +1,301 @@
+#include "daemon/environment.h"
+
+#include "daemon/nearest.h"
+#include "daemon/schema.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <unistd.h>
+
+namespace weir::daemon {
+namespace {
+
+using Apply = std::string (*)(const std::string& text, Config& config);
+
+// A row with a `key` is read as that key's type; one without has its own function.
+struct Row {
+  EnvironmentName shown;
+  Apply apply = nullptr;
+};
+
+std::string apply_key(std::string_view path, const std::string& text, Config& config) {
+  const Key* key = find_key(path);
+  auto value = value_from_text(*key, text);
+  if (!value) return value.error().what;
+  Target target{config};
+  key->set(target, *value);
+  return {};
+}
+
+std::string apply_store_root(const std::string& text, Config& config) {
+  if (!text.starts_with('/')) {
+    return fmt::format("'{}' is not an absolute path; it must start with '/'",
+                       log::escaped(text, 128));
+  }
+  if (auto why = apply_key("store.directory", text, config); !why.empty()) return why;
+  config.store_must_exist = true;
+  return {};
+}
+
+std::string lower(std::string_view text) {
+  std::string out;
+  for (const char c : text) out += (c >= 'A' && c <= 'Z') ? static_cast<char>(c - 'A' + 'a') : c;
+  return out;
+}
+
+std::string apply_authenticate(const std::string& text, Config& config) {
+  return apply_key("server.authenticate_client", lower(text), config);
+}
+
+std::string apply_log_level(const std::string& text, Config& config) {
+  const auto level = log::level_from_text(text);
+  if (!level) {
+    return fmt::format("'{}' is not one of TRACE, DEBUG, INFO, WARN, ERROR",
+                       log::escaped(text, 64));
+  }
+  config.log_level = *level;
+  return {};
+}
+
+std::string apply_inter_call_delay(const std::string& text, Config& config) {
+  Key key;
+  key.kind = Kind::kInteger;
+  key.max = 60'000;
+  auto value = value_from_text(key, text);
+  if (!value) return value.error().what;
+  config.export_defaults.kinesis.inter_call_delay_ms = value->integer;
+  return {};
+}
+
+std::string note(Config& config, std::string_view what) {
+  config.notes.emplace_back(what);
+  return {};
+}
+
+std::string apply_part_size(const std::string& text, Config& config) {
+  Key key;
+  key.kind = Kind::kInteger;
+  key.min = 5'242'880;
+  auto value = value_from_text(key, text);
+  if (!value) return value.error().what;
+  return note(config,
+              "STREAM_MANAGER_EXPORTER_S3_DESTINATION_MULTIPART_UPLOAD_MIN_PART_SIZE_BYTES is set; "
+              "it has no effect, because this version has no S3 exports.");
+}
+
+std::string apply_read_only_dirs(const std::string& text, Config& config) {
+  std::string_view rest = text;
+  while (!rest.empty()) {
+    const auto comma = rest.find(',');
+    const auto path = rest.substr(0, comma);
+    rest = comma == std::string_view::npos ? std::string_view{} : rest.substr(comma + 1);
+    if (!path.starts_with('/')) {
+      return fmt::format(
+          "'{}' is not an absolute path; write paths that start with '/', separated "
+          "by commas",
+          log::escaped(path, 128));
+    }
+  }
+  return note(config,
+              "STREAM_MANAGER_READ_ONLY_DIRS is set; it has no effect, because this version has no "
+              "S3 exports.");
+}
+
+std::string apply_jvm_args(const std::string&, Config& config) {
+  return note(config, "JVM_ARGS is set; weir has no Java virtual machine and ignores it.");
+}
+
+std::string apply_token_exchange(const std::string& text, Config& config) {
+  // The client's token is sent there in the clear: only to this machine, or over TLS.
+  const bool local = text.starts_with("http://127.0.0.1") || text.starts_with("http://localhost") ||
+                     text.starts_with("http://[::1]");
+  if (!local && !text.starts_with("https://")) {
+    return fmt::format("'{}' is neither https:// nor http:// on this machine",
+                       log::escaped(text, 128));
+  }
+  config.token_exchange_url = text;
+  return {};
+}
+
+std::string apply_access_key_id(const std::string& text, Config& config) {
+  config.aws.access_key_id = text;
+  return {};
+}
+std::string apply_secret(const std::string& text, Config& config) {
+  config.aws.secret_access_key = text;
+  return {};
+}
+std::string apply_session_token(const std::string& text, Config& config) {
+  config.aws.session_token = text;
+  return {};
+}
+
+constexpr std::string_view kServiceUrlPrefix = "AWS_ENDPOINT_URL_";
+
+// In the order of application: of two rows for one key, the later wins.
+const std::vector<Row>& rows() {
+  static const std::vector<Row> table = {
+      {{"STREAM_MANAGER_STORE_ROOT_DIR", "store.directory",
+        "Absolute path; must exist and be readable and writable."},
+       apply_store_root},
+      {{"STREAM_MANAGER_SERVER_PORT", "server.port", "0 = any free port, printed at start."}},
+      {{"STREAM_MANAGER_AUTHENTICATE_CLIENT", "server.authenticate_client", "`true` or `false`."},
+       apply_authenticate},
+      {{"STREAM_MANAGER_EXPORTER_MAX_BANDWIDTH", "export.max_bandwidth_kbps",
+        "Kilobits per second, all exports together."}},
+      {{"STREAM_MANAGER_THREAD_POOL_SIZE", "export.worker_count",
+        "Older spelling of the next; the longer name wins."}},
+      {{"STREAM_MANAGER_EXPORTER_THREAD_POOL_SIZE", "export.worker_count",
+        "Deliveries under way at the same time."}},
+      {{"STREAM_MANAGER_EXPORTER_KINESIS_INTER_CALL_DELAY_MS", "",
+        "Default of `kinesis.inter_call_delay_ms` for every Kinesis export."},
+       apply_inter_call_delay},
+      {{"STREAM_MANAGER_EXPORTER_S3_DESTINATION_MULTIPART_UPLOAD_MIN_PART_SIZE_BYTES", "",
+        "Checked, at least 5242880; without effect, because there are no S3 exports yet."},
+       apply_part_size},
+      {{"STREAM_MANAGER_READ_ONLY_DIRS", "",
+        "Checked, absolute paths separated by commas; without effect, because there are no S3 "
+        "exports yet."},
+       apply_read_only_dirs},
+      {{"JVM_ARGS", "", "Accepted and ignored; said once at start."}, apply_jvm_args},
+      {{"LOG_LEVEL", "log.level", "TRACE, DEBUG, INFO, WARN or ERROR, in any case."},
+       apply_log_level},
+      {{"AWS_DEFAULT_REGION", "export.aws.region", "Used if AWS_REGION is not set."}},
+      {{"AWS_REGION", "export.aws.region", "Region of all AWS destinations."}},
+      {{"AWS_ENDPOINT_URL", "export.aws.endpoint_url",
+        "Where to send AWS requests instead of AWS's own addresses."}},
+      {{"AWS_CA_BUNDLE", "export.aws.ca_bundle_file",
+        "Certificates to trust instead of the system's."}},
+      {{"AWS_ACCESS_KEY_ID", "",
+        "Credentials. There are no keys for them, so that they are not "
+        "written into files that others read."},
+       apply_access_key_id},
+      {{"AWS_SECRET_ACCESS_KEY", "", "Credentials."}, apply_secret},
+      {{"AWS_SESSION_TOKEN", "", "Credentials, if temporary."}, apply_session_token},
+      {{"AWS_CONTAINER_CREDENTIALS_FULL_URI", "",
+        "Token exchange endpoint that is asked whether a client's token is good. https, or http on "
+        "this machine."},
+       apply_token_exchange},
+  };
+  return table;
+}
+
+bool starts_like_ours(std::string_view name) {
+  return name.starts_with("STREAM_MANAGER_") || name.starts_with("WEIR_");
+}
+
+void report(const std::string& name, std::string what, std::vector<Problem>& problems) {
+  problems.push_back({{"environment variable " + name, 0, 0}, std::move(what)});
+}
+
+// The generic names, WEIR_<SECTION>_<KEY>; warns of names that look like ours but mean nothing.
+void apply_generic_names(const std::map<std::string, std::string>& environment, Config& config,
+                         std::vector<Problem>& problems) {
+  std::vector<std::string> known;
+  for (const auto& row : rows()) known.emplace_back(row.shown.name);
+  for_each_key([&](const std::string& path, const Key&) {
+    if (find_key(path) == nullptr || find_key(path)->kind == Kind::kTextMap) return;
+    const std::string name = environment_name_of(path);
+    known.push_back(name);
+    const auto found = environment.find(name);
+    if (found == environment.end() || found->second.empty()) return;
+    if (auto why = apply_key(path, found->second, config); !why.empty()) {
+      report(name, std::move(why), problems);
+    }
+    if (path == "store.directory") config.store_must_exist = false;
+  });
+  for (const auto& [name, value] : environment) {
+    if (!starts_like_ours(name) || value.empty()) continue;
+    if (std::find(known.begin(), known.end(), name) != known.end()) continue;
+    // Clients of this machine share the prefix, so an unknown name is no error.
+    const auto near = nearest(lower(name), [&] {
+      std::vector<std::string> lowered;
+      for (const auto& each : known) lowered.push_back(lower(each));
+      return lowered;
+    }());
+    const auto match = std::find_if(known.begin(), known.end(),
+                                    [&](const std::string& each) { return lower(each) == near; });
+    config.notes.push_back(
+        fmt::format("{} is set, but weir knows no such variable{}", log::escaped(name, 96),
+                    match == known.end() ? "." : fmt::format("; did you mean {}?", *match)));
+  }
+}
+
+void apply_service_urls(const std::map<std::string, std::string>& environment, Config& config,
+                        std::vector<Problem>& problems) {
+  const Key* check = find_key("export.aws.endpoint_url");
+  for (auto at = environment.lower_bound(std::string(kServiceUrlPrefix));
+       at != environment.end() && at->first.starts_with(kServiceUrlPrefix); ++at) {
+    if (at->second.empty()) continue;
+    if (auto value = value_from_text(*check, at->second); !value) {
+      report(at->first, value.error().what, problems);
+      continue;
+    }
+    config.aws.service_endpoint_urls[lower(at->first.substr(kServiceUrlPrefix.size()))] =
+        at->second;
+  }
+}
+
+}  // namespace
+
+const std::vector<EnvironmentName>& environment_names() {
+  static const std::vector<EnvironmentName> names = [] {
+    std::vector<EnvironmentName> all;
+    for (const auto& row : rows()) {
+      all.push_back(row.shown);
+      if (row.shown.name == "AWS_ENDPOINT_URL") {
+        all.push_back({"AWS_ENDPOINT_URL_*", "export.aws.service_endpoint_urls",
+                       "The same for one service: AWS_ENDPOINT_URL_KINESIS, ..."});
+      }
+    }
+    return all;
+  }();
+  return names;
+}
+
+std::string environment_name_of(std::string_view path) {
+  std::string name = "WEIR_";
+  for (const char c : path) {
+    name += c == '.' ? '_' : (c >= 'a' && c <= 'z') ? static_cast<char>(c - 'a' + 'A') : c;
+  }
+  return name;
+}
+
+bool is_environment_name(std::string_view name) {
+  if (name.starts_with("AWS_")) return false;  // credentials do not belong into files
+  return std::any_of(rows().begin(), rows().end(),
+                     [&](const Row& row) { return row.shown.name == name; });
+}
+
+std::string apply_environment_name(std::string_view name, const std::string& text, Config& config) {
+  if (text.empty()) return {};
+  const auto row = std::find_if(rows().begin(), rows().end(),
+                                [&](const Row& each) { return each.shown.name == name; });
+  return row->apply != nullptr ? row->apply(text, config) : apply_key(row->shown.key, text, config);
+}
+
+void apply_environment(const std::map<std::string, std::string>& environment, Config& config,
+                       std::vector<Problem>& problems) {
+  for (const auto& row : rows()) {
+    const auto found = environment.find(std::string(row.shown.name));
+    if (found == environment.end()) continue;
+    if (auto why = apply_environment_name(found->first, found->second, config); !why.empty()) {
+      report(found->first, std::move(why), problems);
+    }
+  }
+  apply_service_urls(environment, config, problems);
+  apply_generic_names(environment, config, problems);
+}
+
+std::map<std::string, std::string> process_environment() {
+  std::map<std::string, std::string> all;
+  for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
+    const std::string_view text = *entry;
+    const auto equals = text.find('=');
+    if (equals == std::string_view::npos) continue;
+    all.emplace(text.substr(0, equals), text.substr(equals + 1));
+  }
+  return all;
+}
+
+}  // namespace weir::daemon

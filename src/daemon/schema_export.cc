@@ -1,0 +1,268 @@
+#include "daemon/schema.h"
+#include "daemon/schema_builder.h"
+
+#include <fmt/format.h>
+
+namespace weir::daemon {
+
+using build::checked;
+using build::integer;
+using build::list;
+using build::of_kind;
+using build::one_of;
+using build::option;
+using build::section;
+using build::text;
+using build::with_sample;
+using build::within;
+using destination::ExportOptions;
+using destination::FileOptions;
+using destination::Ordering;
+using destination::PartitionKey;
+
+namespace {
+
+constexpr std::int64_t kMiB = std::int64_t{1} << 20;
+constexpr std::int64_t kGiB = std::int64_t{1} << 30;
+
+std::string check_json_pointer(const std::string& pointer) {
+  return pointer.starts_with('/') ? "" : "is not a JSON pointer; it starts with '/'";
+}
+
+Key partition_key() {
+  Key key = option(Kind::kChoiceOrSection, "partition_key",
+                   "How records find their shard: random (a new key for each record), stream (the "
+                   "stream's name, so one shard), or a section with field or template.",
+                   "random", [](ExportOptions& o, const Value& v) {
+                     o.kinesis.partition_key.kind = v.text == "stream"
+                                                        ? PartitionKey::Kind::kStream
+                                                        : PartitionKey::Kind::kRandom;
+                     o.kinesis.partition_key.text.clear();
+                   });
+  key.choices = {"random", "stream"};
+  key.children = {
+      with_sample("/device/id",
+                  checked(check_json_pointer,
+                          option(Kind::kText, "field",
+                                 "JSON pointer to the member of the message that is the key.", "",
+                                 [](ExportOptions& o, const Value& v) {
+                                   o.kinesis.partition_key = {PartitionKey::Kind::kField, v.text};
+                                 }))),
+      with_sample("\"{stream}-{sequence}\"",
+                  option(Kind::kText, "template",
+                         "Text in which {stream}, {sequence} and {/json/pointer} are replaced.", "",
+                         [](ExportOptions& o, const Value& v) {
+                           o.kinesis.partition_key = {PartitionKey::Kind::kTemplate, v.text};
+                         })),
+  };
+  return key;
+}
+
+Key kinesis_options() {
+  return section(
+      "kinesis", "Options of Kinesis exports that the protocol has no fields for.",
+      {
+          partition_key(),
+          one_of({"batch", "per_key", "strict"},
+                 option(Kind::kChoice, "ordering",
+                        "What happens to order when some records of a call fail: batch resends "
+                        "the failed ones first, per_key also what follows them with the same "
+                        "partition key, strict sends one record per call.",
+                        "batch",
+                        [](ExportOptions& o, const Value& v) {
+                          o.kinesis.ordering = v.text == "strict"    ? Ordering::kStrict
+                                               : v.text == "per_key" ? Ordering::kPerKey
+                                                                     : Ordering::kBatch;
+                        })),
+          within(1, 10 * kMiB,
+                 option(Kind::kInteger, "record_bytes_max",
+                        "Largest record, data and partition key. The service's default is 1 MiB; "
+                        "streams may be set to allow up to 10 MiB.",
+                        std::to_string(ExportOptions{}.kinesis.record_bytes_max),
+                        [](ExportOptions& o, const Value& v) {
+                          o.kinesis.record_bytes_max = v.integer;
+                        })),
+          within(1, 10 * kMiB,
+                 option(Kind::kInteger, "call_bytes_max", "Largest call, all records together.",
+                        std::to_string(ExportOptions{}.kinesis.call_bytes_max),
+                        [](ExportOptions& o, const Value& v) {
+                          o.kinesis.call_bytes_max = v.integer;
+                        })),
+          within(0, 60'000,
+                 option(Kind::kInteger, "inter_call_delay_ms",
+                        "Pause between two calls of one export; 0 = none.",
+                        std::to_string(ExportOptions{}.kinesis.inter_call_delay_ms),
+                        [](ExportOptions& o, const Value& v) {
+                          o.kinesis.inter_call_delay_ms = v.integer;
+                        })),
+      });
+}
+
+Key http_text(std::string name, std::string doc, std::string sample,
+              std::string destination::HttpOptions::*field) {
+  return with_sample(std::move(sample),
+                     option(Kind::kText, std::move(name), std::move(doc), "",
+                            [field](ExportOptions& o, const Value& v) { o.http.*field = v.text; }));
+}
+
+Key http_options() {
+  return section(
+      "http", "Options of HTTP exports that the protocol has no fields for.",
+      {
+          with_sample(
+              "{X-Site: plant-7}",
+              option(Kind::kTextMap, "headers", "Extra request headers.", "",
+                     [](ExportOptions& o, const Value& v) { o.http.headers[v.name] = v.text; })),
+          http_text("bearer_token_file",
+                    "File whose content is sent as 'Authorization: Bearer ...'; read again for "
+                    "each connection.",
+                    "/etc/weir/http-token", &destination::HttpOptions::bearer_token_file),
+          http_text("ca_file", "Certificates to trust instead of the system's (PEM).",
+                    "/etc/weir/ca.pem", &destination::HttpOptions::ca_file),
+          http_text("client_certificate_file", "Certificate to present (PEM).",
+                    "/etc/weir/client.pem", &destination::HttpOptions::client_certificate_file),
+          http_text("client_key_file", "Its private key (PEM).", "/etc/weir/client.key",
+                    &destination::HttpOptions::client_key_file),
+      });
+}
+
+Key file_options() {
+  return section(
+      "file", "Options of exports to local files.",
+      {
+          one_of({"newline", "length"},
+                 option(Kind::kChoice, "format",
+                        "newline: one message per line; length: each message behind its length, "
+                        "for messages that contain line ends.",
+                        "newline",
+                        [](ExportOptions& o, const Value& v) {
+                          o.file.format = v.text == "length" ? FileOptions::Format::kLength
+                                                             : FileOptions::Format::kNewline;
+                        })),
+          one_of({"none", "gzip", "zstd"},
+                 option(Kind::kChoice, "compression", "Compression of the files.", "none",
+                        [](ExportOptions& o, const Value& v) {
+                          o.file.compression = v.text == "gzip"   ? FileOptions::Compression::kGzip
+                                               : v.text == "zstd" ? FileOptions::Compression::kZstd
+                                                                  : FileOptions::Compression::kNone;
+                        })),
+          within(1, 1024 * kGiB,
+                 option(Kind::kInteger, "roll_bytes", "A new file begins after this many bytes.",
+                        std::to_string(ExportOptions{}.file.roll_bytes),
+                        [](ExportOptions& o, const Value& v) { o.file.roll_bytes = v.integer; })),
+          within(1'000, 31LL * 86'400'000,
+                 option(Kind::kInteger, "roll_interval_ms", "And after this time.",
+                        std::to_string(ExportOptions{}.file.roll_interval_ms),
+                        [](ExportOptions& o, const Value& v) {
+                          o.file.roll_interval_ms = v.integer;
+                        })),
+      });
+}
+
+Key export_rules() {
+  auto keys = std::vector<Key>{
+      with_sample("\"pumps-*\"",
+                  of_kind(Kind::kText, "stream",
+                          "Which streams, by name; * stands for any text, ? for one character.",
+                          "*", [](Target& t, const Value& v) { t.rule->stream_pattern = v.text; })),
+      with_sample("\"*\"",
+                  of_kind(Kind::kText, "identifier", "Which exports, by identifier.", "*",
+                          [](Target& t, const Value& v) { t.rule->identifier_pattern = v.text; })),
+  };
+  for (auto& key : destination_option_keys()) {
+    if (key.name != "file") keys.push_back(std::move(key));
+  }
+  Key rules = list("options",
+                   "Options for exports that clients define, or that are declared below. Every "
+                   "matching entry applies, in order.",
+                   std::move(keys));
+  rules.begin = [](Target& target, const Position&) {
+    target.rule = &target.config.export_rules.emplace_back();
+    target.changes = &target.rule->changes;
+  };
+  return rules;
+}
+
+Key aws_section() {
+  Key service_urls = of_kind(
+      Kind::kTextMap, "service_endpoint_urls",
+      "The same for single services (kinesis, firehose, s3 ...); wins over endpoint_url.", "",
+      [](Target& t, const Value& v) { t.config.aws.service_endpoint_urls[v.name] = v.text; });
+  service_urls.check = build::check_url;
+  service_urls.sample = "{kinesis: \"http://127.0.0.1:4567\"}";
+  return section(
+      "aws", "How weir reaches AWS. Credentials come from the environment.",
+      {
+          text(
+              "region", "Region of all AWS destinations.", "eu-central-1",
+              [](Config & c) -> auto& { return c.aws.region; }),
+          checked(build::check_url,
+                  text(
+                      "endpoint_url", "Where to send requests instead of AWS's own addresses.",
+                      "\"http://127.0.0.1:4566\"",
+                      [](Config & c) -> auto& { return c.aws.endpoint_url; })),
+          service_urls,
+          text(
+              "ca_bundle_file", "Certificates to trust instead of the system's (PEM).",
+              "/etc/weir/aws-ca.pem", [](Config & c) -> auto& { return c.aws.ca_bundle_file; }),
+      });
+}
+
+Key bandwidth_key() {
+  return within(0, 1'000'000'000,
+                of_kind(Kind::kInteger, "max_bandwidth_kbps",
+                        "Limit of all uploads together, in kilobits (1000 bits) per second; 0 = "
+                        "none.",
+                        "0", [](Target& t, const Value& v) {
+                          t.config.transport.bandwidth_bits_per_second = v.integer * 1000;
+                        }));
+}
+
+}  // namespace
+
+std::vector<Key> destination_option_keys() {
+  return {kinesis_options(), http_options(), file_options()};
+}
+
+Key export_section() {
+  return section(
+      "export", "Everything about sending messages on.",
+      {
+          integer(
+              "worker_count", "How many deliveries may be under way at the same time.", 1, 256,
+              [](Config & c) -> auto& { return c.exporter.worker_count; }),
+          bandwidth_key(),
+          integer(
+              "backoff_first_ms", "Wait after the first failure; doubles with each further one.",
+              10, 3'600'000, [](Config & c) -> auto& { return c.exporter.backoff_first_ms; }),
+          integer(
+              "backoff_ceiling_ms", "Longest wait between two tries.", 10, 86'400'000,
+              [](Config & c) -> auto& { return c.exporter.backoff_ceiling_ms; }),
+          integer(
+              "operator_retry_min_ms",
+              "Shortest wait after the third failure that only a person can fix (a missing "
+              "permission, an unknown destination).",
+              10, 86'400'000, [](Config & c) -> auto& { return c.exporter.operator_retry_min_ms; }),
+          integer(
+              "cursor_save_interval_ms",
+              "How often positions are saved. After a crash, deliveries of this time may be "
+              "repeated.",
+              10, 60'000, [](Config & c) -> auto& { return c.exporter.cursor_save_interval_ms; }),
+          integer(
+              "batch_budget_bytes", "Memory for batches under way, all exports.", kMiB, 64 * kGiB,
+              [](Config & c) -> auto& { return c.exporter.batch_budget_bytes; }),
+          integer(
+              "connect_timeout_ms", "A connection must be made within this time.", 100, 600'000,
+              [](Config & c) -> auto& { return c.transport.connect_timeout_ms; }),
+          integer(
+              "stall_timeout_ms", "A request without any progress for this long has failed.", 100,
+              3'600'000, [](Config & c) -> auto& { return c.transport.stall_timeout_ms; }),
+          integer(
+              "response_bytes_max", "How much of an answer is read.", 1024, kGiB,
+              [](Config & c) -> auto& { return c.transport.response_bytes_max; }),
+          aws_section(),
+          export_rules(),
+      });
+}
+
+}  // namespace weir::daemon
