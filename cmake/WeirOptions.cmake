@@ -41,6 +41,12 @@ elseif(NOT WEIR_SANITIZE STREQUAL "")
   message(FATAL_ERROR "WEIR_SANITIZE is '${WEIR_SANITIZE}'; use address, thread or nothing")
 endif()
 
+if(WEIR_FUZZ)
+  # Coverage for libFuzzer in every folder; the fuzzers themselves add its main().
+  add_compile_options(-fsanitize=fuzzer-no-link)
+  add_link_options(-fsanitize=fuzzer-no-link)
+endif()
+
 if(WEIR_HARDEN)
   add_compile_options(-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -D_GLIBCXX_ASSERTIONS
                       -fstack-protector-strong -fstack-clash-protection)
