@@ -155,8 +155,9 @@ def stage_tsan():
 
 
 def stage_clang():
-    built = build("clang")
-    return [built, *(ctest("clang", "unit-clang") if built.passed else [])]
+    """The second compiler. With sanitizers and the fuzzers, so that one build serves them all."""
+    built = build("fuzz")
+    return [built, *(ctest("fuzz", "unit-clang", sanitizer_env()) if built.passed else [])]
 
 
 def stage_format():
@@ -168,14 +169,14 @@ def stage_hardening():
 
 
 def stage_lint():
-    if not (BUILD / "clang" / "compile_commands.json").exists():
-        configured = check("configure clang", ["cmake", "--preset", "clang"], 120)
+    if not (BUILD / "fuzz" / "compile_commands.json").exists():
+        configured = check("configure clang", ["cmake", "--preset", "fuzz"], 120)
         if not configured.passed:
             return [configured]
     sources = [path for path in our_sources() if path.startswith("src/") and path.endswith(".cc")
                and not path.endswith("_test.cc")]
     status, output = run("clang-tidy", [
-        "run-clang-tidy", "-quiet", "-j", JOBS, "-p", "build/clang",
+        "run-clang-tidy", "-quiet", "-j", JOBS, "-p", "build/fuzz",
         *(f"{re.escape(str(ROOT / path))}$" for path in sources)], 1500)
     # One case a file: the findings of a file are together in the output, by its path.
     cases = []
@@ -197,7 +198,7 @@ def stage_cppcheck():
 
 def stage_fuzz():
     """Each fuzzer for a bounded time from its committed corpus; anything it finds is a failure."""
-    built = build("fuzz", "weir_fuzzers")
+    built = build("fuzz", "fuzzers")
     if not built.passed:
         return [built]
     cases = [built]
@@ -212,7 +213,7 @@ def stage_fuzz():
             found = LOGS / "fuzz" / fuzzer.name
             shutil.rmtree(found, ignore_errors=True)
             (found / "new").mkdir(parents=True)
-            corpus = ROOT / "tests" / "fuzz" / "corpus" / fuzzer.name
+            corpus = ROOT / "tests" / "fuzz" / "corpus" / fuzzer.name.removesuffix("_fuzz")
             log = (found / "log").open("wb")
             command = [fuzzer, f"-max_total_time={FUZZ_SECONDS}", "-timeout=10",
                        "-rss_limit_mb=1024", "-malloc_limit_mb=256", "-print_final_stats=1",

@@ -1,7 +1,6 @@
 """The connection: handshake, versions, what clients of all kinds send, and frames that lie."""
 
 import json
-import math
 import pathlib
 import re
 import struct
@@ -13,7 +12,8 @@ import weir_client as w
 from weir_client import Client, Refused, Wire
 from weir_server import SANITIZED, TOKEN, Weir
 
-VECTORS = json.loads((pathlib.Path(__file__).parent / "vectors.json").read_text())
+VECTORS = {vector["name"]: vector for vector in json.loads(
+    (pathlib.Path(__file__).parents[1] / "golden" / "protocol_vectors.json").read_text())}
 
 
 class Bystander:
