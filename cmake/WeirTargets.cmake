@@ -23,6 +23,8 @@ function(weir_folder name)
   if(tests)
     add_executable(${name}_test ${tests})
     target_link_libraries(${name}_test PRIVATE weir_${name} GTest::gmock GTest::gtest_main)
+    # Where golden files and documents are, for tests that compare with them.
+    target_compile_definitions(${name}_test PRIVATE WEIR_SOURCE_ROOT="${CMAKE_SOURCE_DIR}")
     gtest_discover_tests(${name}_test TEST_PREFIX ${name}. DISCOVERY_MODE PRE_TEST
                          PROPERTIES LABELS unit TIMEOUT 300)
   endif()

@@ -9,7 +9,11 @@
 
 namespace weir::file::faulty {
 
-Survival draw_survival(Rng& rng) { return static_cast<Survival>(rng.below(4)); }
+Survival draw_survival(Rng& rng) {
+  // Half of all cuts are mixtures: those find the mistakes.
+  if (rng.chance(0.5)) return Survival::kMixed;
+  return static_cast<Survival>(rng.below(3));
+}
 
 void FileContent::apply(ByteVector& content, const Change& change) {
   if (change.truncate) {
@@ -60,8 +64,12 @@ ByteVector FileContent::survivor(Rng& rng) const {
   const double keep = rng.unit();
   std::vector<std::size_t> moments((longest + kSectorBytes - 1) / kSectorBytes, common);
   if (mixed) {
-    for (std::size_t& moment : moments) moment = rng.chance(keep) ? all : rng.below(all + 1);
-    common = rng.chance(0.5) ? all : rng.below(all + 1);
+    const auto draw = [&](double written) -> std::size_t {
+      if (rng.chance(written)) return all;
+      return rng.chance(0.5) ? 0 : rng.below(all + 1);
+    };
+    for (std::size_t& moment : moments) moment = draw(keep);
+    common = draw(0.5);
   }
 
   ByteVector result = durable_;

@@ -149,12 +149,12 @@ class FaultyFileSystem::OpenFile final : public File {
   Result<void> write_at(std::uint64_t offset, std::span<const Bytes> pieces) override {
     const MutexLock guard(disk_->mutex);
     int why = begin(Call::kWrite);
-    const bool power_was_off = disk_->power_off;
+    const bool nothing_arrives = disk_->power_off || why == EBADF || life_ != disk_->life;
     ByteVector whole;
     for (const Bytes piece : pieces) whole.insert(whole.end(), piece.begin(), piece.end());
     std::size_t fits = whole.size();
     if (why != 0) {
-      fits = power_was_off ? 0 : static_cast<std::size_t>(disk_->rng.below(whole.size() + 1));
+      fits = nothing_arrives ? 0 : static_cast<std::size_t>(disk_->rng.below(whole.size() + 1));
     } else if (const std::uint64_t size = node_->content.current().size();
                offset + whole.size() > size) {
       const std::uint64_t used = disk_->tree.bytes();
