@@ -1,0 +1,236 @@
+#include "daemon/daemon.h"
+
+#include "admin/admin.h"
+#include "base/log.h"
+#include "daemon/metrics.h"
+#include "daemon/process.h"
+#include "daemon/status_board.h"
+#include "daemon/store_directory.h"
+#include "daemon/verifier.h"
+#include "daemon/wiring.h"
+#include "file/posix_file_system.h"
+
+#include <atomic>
+#include <fmt/format.h>
+#include <future>
+#include <sys/random.h>
+#include <thread>
+#include <utility>
+
+namespace weir::daemon {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr auto kHeartbeat = seconds(1);
+constexpr auto kSilenceMax = seconds(10);
+constexpr auto kFaultRefreshWait = milliseconds(20);
+// The three waits of a stop; together below the 10 s of S5.
+constexpr auto kShutdownDeadline = seconds(4);
+constexpr auto kShutdownGrace = seconds(1);
+
+std::uint64_t random_seed() {
+  std::uint64_t seed = 0;
+  if (::getrandom(&seed, sizeof seed, 0) != sizeof seed) {
+    seed = static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
+  }
+  return seed;
+}
+
+}  // namespace
+
+// In the order of construction; destroyed from the last to the first.
+struct Daemon::Parts {
+  explicit Parts(Config c) : config(std::move(c)) {}
+  ~Parts() = default;
+  Parts(const Parts&) = delete;
+  Parts& operator=(const Parts&) = delete;
+
+  const Config config;
+  SystemClock clock;
+  const Instant started = clock.now();
+  metrics::Registry metrics;
+  std::unique_ptr<file::FileSystem> disk;
+  StatusBoard board;
+  EngineStatuses statuses;
+  std::unique_ptr<server::Loop> loop;
+  std::unique_ptr<server::Verifier> verifier;
+  std::unique_ptr<server::Server> server;
+  std::unique_ptr<exporter::Engine> engine;
+  std::unique_ptr<StreamWatcher> watcher;
+  std::unique_ptr<stream::Catalog> catalog;
+  std::unique_ptr<admin::AdminServer> admin;
+
+  std::atomic<bool> ready{false};
+  std::atomic<Instant::rep> heartbeat{0};
+  std::thread core;
+
+  Result<void> open();
+  Result<void> open_store();
+  Result<void> open_admin();
+  void run_core();
+  void beat();
+  void tick();
+  void stop();
+
+  [[nodiscard]] Duration silence() const {
+    return clock.now() - Instant(Instant::duration(heartbeat.load()));
+  }
+  [[nodiscard]] bool live() const { return silence() < kSilenceMax; }
+  void collect(metrics::Samples& samples) const;
+  [[nodiscard]] std::string status();
+  void refresh_faults();
+};
+
+Result<void> Daemon::Parts::open() {
+  metrics.gauge(kInfo, {WEIR_VERSION}).set(1);
+  metrics.add_collector([this](metrics::Samples& samples) { collect(samples); });
+  WEIR_TRY(loop, server::Loop::create(clock));
+  WEIR_TRY(verifier, make_verifier(config, clock, *loop));
+  WEIR_RETURN_IF_ERROR(open_store());
+  WEIR_TRY(server,
+           server::Server::bind(config.server, {*loop, clock, metrics, *verifier, statuses}));
+  auto factory = destination::make_factory(
+      config.aws, config.transport,
+      [this](const exporter::ExportSpec& spec) { return config.options_for(spec); }, clock, metrics,
+      random_seed());
+  if (!factory) return fail(std::move(factory).error());
+  engine = exporter::Engine::start(config.exporter,
+                                   {clock, metrics, std::move(*factory), random_seed()});
+  statuses.use(*engine);
+  watcher = std::make_unique<StreamWatcher>(config, board, *engine, *server);
+  WEIR_TRY(catalog, stream::Catalog::open(config.store, {*disk, clock, metrics, *loop, *watcher,
+                                                         *server, boot_id(), random_seed(), true}));
+  if (auto opened = open_admin(); !opened) {
+    catalog->close();  // no core thread yet, so this one stands for it
+    return opened;
+  }
+  run_core();
+  return {};
+}
+
+Result<void> Daemon::Parts::open_store() {
+  WEIR_TRY(const auto warnings,
+           prepare_store_directory(config.store_directory, config.store_must_exist));
+  for (const auto& warning : warnings) log::warn(warning);
+  auto opened = file::open_posix(config.store_directory);
+  if (!opened) {
+    return fail(with_context(
+        fmt::format("store directory '{}'", log::escaped(config.store_directory)), opened.error()));
+  }
+  disk = std::move(*opened);
+  return {};
+}
+
+Result<void> Daemon::Parts::open_admin() {
+  if (config.admin.port < 0) return {};
+  admin::Sources sources;
+  sources.metrics_text = [this] { return metrics.text(); };
+  sources.live = [this] { return live(); };
+  sources.ready = [this] { return ready.load() && live(); };
+  sources.status_json = [this] { return status(); };
+  sources.registry = &metrics;
+  heartbeat = clock.now().time_since_epoch().count();
+  WEIR_TRY(admin, admin::AdminServer::start(config.admin, std::move(sources)));
+  return {};
+}
+
+// Starts the core thread and waits until the declared streams are there and clients may come.
+void Daemon::Parts::run_core() {
+  heartbeat = clock.now().time_since_epoch().count();
+  std::promise<void> serving;
+  loop->post([this, &serving] {
+    beat();
+    tick();
+    apply_declared_streams(config, *catalog, metrics, [this, &serving] {
+      watcher->serving();
+      server->serve(*catalog);
+      ready = true;
+      serving.set_value();
+    });
+  });
+  core = std::thread([this] { loop->run(); });
+  serving.get_future().wait();
+}
+
+void Daemon::Parts::beat() {
+  heartbeat = clock.now().time_since_epoch().count();
+  loop->call_at(clock.now() + kHeartbeat, [this] { beat(); });
+}
+
+void Daemon::Parts::tick() {
+  const Instant next = catalog->tick();
+  loop->call_at(next, [this] { tick(); });
+}
+
+void Daemon::Parts::collect(metrics::Samples& samples) const {
+  const auto as_seconds = [](Duration d) { return std::chrono::duration<double>(d).count(); };
+  samples.add(kUptimeSeconds, {}, as_seconds(clock.now() - started));
+  samples.add(kCoreSilenceSeconds, {}, as_seconds(silence()));
+  samples.add(kReady, {}, ready && live() ? 1 : 0);
+  samples.add(kResidentMemoryBytes, {}, static_cast<double>(resident_bytes()));
+  samples.add(kOpenDescriptors, {}, static_cast<double>(open_descriptors()));
+}
+
+// Faults are known to the core thread only. It is given a moment to tell; if it is stuck, the last
+// known ones are shown.
+void Daemon::Parts::refresh_faults() {
+  auto told = std::make_shared<std::promise<void>>();
+  auto answer = told->get_future();
+  loop->post([this, told] {
+    board.refresh_faults(catalog->streams());
+    told->set_value();
+  });
+  answer.wait_for(kFaultRefreshWait);
+}
+
+std::string Daemon::Parts::status() {
+  refresh_faults();
+  ProcessStatus process;
+  process.uptime_ms = std::chrono::duration_cast<milliseconds>(clock.now() - started).count();
+  process.store_directory = config.store_directory;
+  if (auto space = disk->space()) process.space = *space;
+  process.server_port = server->port();
+  process.server = server->counts();
+  process.wall_ms = clock.wall_ms();
+  return status_json(process, board.rows(), engine->views());
+}
+
+void Daemon::Parts::stop() {
+  if (!core.joinable()) return;
+  ready = false;
+  const Instant begun = clock.now();
+  std::promise<void> drained;
+  auto gone = drained.get_future();
+  loop->post([&] { server->shutdown(begun + kShutdownDeadline, [&] { drained.set_value(); }); });
+  engine->stop();
+  gone.wait_until(std::max(begun + kShutdownDeadline + kShutdownGrace, clock.now()));
+  std::promise<void> closed;
+  loop->post([&] {
+    catalog->close();
+    loop->stop();
+    closed.set_value();
+  });
+  closed.get_future().wait();
+  core.join();
+  admin.reset();
+}
+
+Daemon::Daemon(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+
+Daemon::~Daemon() { stop(); }
+
+Result<std::unique_ptr<Daemon>> Daemon::start(Config config) {
+  auto parts = std::make_unique<Parts>(std::move(config));
+  WEIR_RETURN_IF_ERROR(parts->open());
+  return std::unique_ptr<Daemon>(new Daemon(std::move(parts)));
+}
+
+std::uint16_t Daemon::server_port() const { return parts_->server->port(); }
+int Daemon::admin_port() const { return parts_->admin ? parts_->admin->port() : -1; }
+std::string Daemon::store_directory() const { return parts_->config.store_directory; }
+std::string Daemon::status() const { return parts_->status(); }
+void Daemon::stop() { parts_->stop(); }
+
+}  // namespace weir::daemon

@@ -1,0 +1,203 @@
+#include "daemon/process.h"
+
+#include "base/log.h"
+#include "base/mutex.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <csignal>
+#include <cstddef>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <ctime>
+#include <dirent.h>
+#include <fcntl.h>
+#include <malloc.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <thread>
+#include <unistd.h>
+
+namespace weir::daemon {
+namespace {
+
+constexpr rlim_t kDescriptorsWanted = 65'536;
+constexpr auto kStopMax = std::chrono::seconds(10);
+
+std::string first_line(const char* path) {
+  const int descriptor = ::open(path, O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) return {};
+  char text[256];
+  const ssize_t n = ::read(descriptor, text, sizeof text);
+  ::close(descriptor);
+  if (n <= 0) return {};
+  const std::string content(text, static_cast<std::size_t>(n));
+  return content.substr(0, content.find('\n'));
+}
+
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  const rlim_t wanted = std::min(limit.rlim_max, kDescriptorsWanted);
+  if (limit.rlim_cur >= wanted) return;
+  limit.rlim_cur = wanted;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+void forbid_core_files() {
+  const rlimit none{0, 0};
+  ::setrlimit(RLIMIT_CORE, &none);
+  ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
+
+sigset_t stop_signals() {
+  sigset_t set;
+  ::sigemptyset(&set);
+  ::sigaddset(&set, SIGTERM);
+  ::sigaddset(&set, SIGINT);
+  ::sigaddset(&set, SIGHUP);
+  // Not a stop signal: wakes the signal thread when the process ends on its own.
+  ::sigaddset(&set, SIGUSR1);
+  return set;
+}
+
+}  // namespace
+
+void prepare_process(const Config& config) {
+  ::umask(077);
+  // Each arena of the allocator keeps its own reserve; memory matters more here than the last
+  // bit of speed of threads that mostly wait.
+  ::mallopt(M_ARENA_MAX, 2);
+  ::mallopt(M_TRIM_THRESHOLD, 256 * 1024);
+  ::mallopt(M_MMAP_THRESHOLD, 256 * 1024);
+  raise_descriptor_limit();
+  // A peer that went away, or a file size limit, is an error code of the call, not a reason to die.
+  ::signal(SIGPIPE, SIG_IGN);
+  ::signal(SIGXFSZ, SIG_IGN);
+  const bool secrets = !config.aws.secret_access_key.empty() || !config.tokens_file.empty() ||
+                       !config.token_exchange_url.empty();
+  if (secrets) forbid_core_files();
+  if (::geteuid() == 0) {
+    log::warn("weir runs as root, which it does not need; run it as a user of its own.");
+  }
+}
+
+std::string boot_id() { return first_line("/proc/sys/kernel/random/boot_id"); }
+
+std::int64_t resident_bytes() {
+  // size and resident set, in pages
+  const std::string text = first_line("/proc/self/statm");
+  const auto blank = text.find(' ');
+  if (blank == std::string::npos) return 0;
+  return std::strtoll(text.c_str() + blank, nullptr, 10) * ::sysconf(_SC_PAGESIZE);
+}
+
+std::int64_t open_descriptors() {
+  DIR* opened = ::opendir("/proc/self/fd");
+  if (opened == nullptr) return 0;
+  std::int64_t count = 0;
+  // One thread reads one DIR, which is all that readdir asks for.
+  while (const dirent* entry = ::readdir(opened)) {  // NOLINT(concurrency-mt-unsafe)
+    if (entry->d_name[0] != '.') ++count;
+  }
+  ::closedir(opened);
+  return count - 1;  // without the one just used
+}
+
+struct StopSignals::State {
+  Mutex mutex;
+  CondVar changed;
+  bool waiting WEIR_GUARDED_BY(mutex) = false;
+  int received WEIR_GUARDED_BY(mutex) = 0;
+  std::atomic<bool> finished{false};
+  std::thread thread;
+
+  void run();
+  void wait_for_second(const sigset_t& set) const;
+};
+
+void StopSignals::State::run() {
+  const sigset_t set = stop_signals();
+  while (!finished) {
+    int signal = 0;
+    if (::sigwait(&set, &signal) != 0 || signal == SIGUSR1) continue;
+    if (signal == SIGHUP) {
+      log::info("SIGHUP is ignored; restart weir to apply a changed configuration.");
+      continue;
+    }
+    {
+      const MutexLock lock(mutex);
+      if (!waiting) {
+        log::info("Stopped while starting.", {{"signal", signal}});
+        ::_exit(0);
+      }
+      received = signal;
+      changed.notify_all();
+    }
+    wait_for_second(set);
+    return;
+  }
+}
+
+void StopSignals::State::wait_for_second(const sigset_t& set) const {
+  const auto deadline = std::chrono::steady_clock::now() + kStopMax;
+  while (!finished) {
+    const auto left = deadline - std::chrono::steady_clock::now();
+    if (left <= Duration::zero()) {
+      log::error("The ordered stop did not end in time; ending now. Nothing acknowledged is lost.");
+      ::_exit(1);
+    }
+    const auto whole = std::chrono::duration_cast<std::chrono::seconds>(left);
+    const timespec wait{whole.count(), (Duration(left) - Duration(whole)).count()};
+    const int signal = ::sigtimedwait(&set, nullptr, &wait);
+    if (signal == SIGTERM || signal == SIGINT) {
+      log::warn("Second signal; ending at once. Nothing acknowledged is lost.",
+                {{"signal", signal}});
+      ::_exit(128 + signal);
+    }
+  }
+}
+
+StopSignals::StopSignals() : state_(std::make_unique<State>()) {
+  const sigset_t set = stop_signals();
+  ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  state_->thread = std::thread([state = state_.get()] { state->run(); });
+}
+
+StopSignals::~StopSignals() {
+  state_->finished = true;
+  ::pthread_kill(state_->thread.native_handle(), SIGUSR1);
+  state_->thread.join();
+}
+
+int StopSignals::wait() {
+  const MutexLock lock(state_->mutex);
+  state_->waiting = true;
+  while (state_->received == 0) state_->changed.wait(state_->mutex);
+  return state_->received;
+}
+
+void notify_supervisor(const std::string& state) {
+  // Read before any thread could change the environment; weir never changes it.
+  const char* path = ::getenv("NOTIFY_SOCKET");  // NOLINT(concurrency-mt-unsafe)
+  if (path == nullptr || path[0] == '\0') return;
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  const std::size_t length = std::strlen(path);
+  if (length >= sizeof address.sun_path) return;
+  std::memcpy(address.sun_path, path, length);
+  if (address.sun_path[0] == '@') address.sun_path[0] = '\0';
+  const int descriptor = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (descriptor < 0) return;
+  const auto bytes = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + length);
+  ::sendto(descriptor, state.data(), state.size(), MSG_NOSIGNAL,
+           reinterpret_cast<const sockaddr*>(&address), bytes);
+  ::close(descriptor);
+}
+
+}  // namespace weir::daemon

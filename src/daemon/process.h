@@ -1,0 +1,46 @@
+#pragma once
+
+#include "daemon/config.h"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+/// What concerns the process as a whole: limits, privileges, signals.
+namespace weir::daemon {
+
+/// Sets umask, allocator, descriptor limit and, when `config` holds credentials, forbids core
+/// files; warns when run as root. Call once, before any thread is started.
+void prepare_process(const Config& config);
+
+/// Identifies this run of the kernel; empty if unknown.
+std::string boot_id();
+
+/// Figures from /proc; 0 if unknown.
+std::int64_t resident_bytes();
+std::int64_t open_descriptors();
+
+/// Waits for SIGTERM and SIGINT on a thread of its own, and blocks them in all others. A signal
+/// before `wait` is called ends the process at once: nothing was promised to anybody yet. The
+/// first one after that returns from `wait`; a second one, or a stop that takes longer than
+/// 10 s, ends the process at once, which is as safe as `kill -9`.
+class StopSignals {
+ public:
+  /// Construct before any other thread exists.
+  StopSignals();
+  ~StopSignals();
+  StopSignals(const StopSignals&) = delete;
+  StopSignals& operator=(const StopSignals&) = delete;
+
+  /// Blocks until the first signal; returns its number.
+  int wait();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+/// Tells systemd (or who else set NOTIFY_SOCKET) about a change of state, "READY=1" for example.
+void notify_supervisor(const std::string& state);
+
+}  // namespace weir::daemon

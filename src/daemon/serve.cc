@@ -1,0 +1,80 @@
+#include "daemon/serve.h"
+
+#include "base/log.h"
+#include "daemon/daemon.h"
+#include "daemon/process.h"
+
+#include <cstdio>
+#include <fmt/format.h>
+#include <malloc.h>
+
+namespace weir::daemon {
+namespace {
+
+void print_problems(const std::vector<Problem>& problems) {
+  for (const auto& problem : problems) fmt::print(stderr, "{}\n", problem.text());
+}
+
+void say_ready(const Daemon& daemon) {
+  const std::string admin = daemon.admin_port() < 0 ? "off" : std::to_string(daemon.admin_port());
+  fmt::print("weir ready: port={} admin={} store={}\n", daemon.server_port(), admin,
+             daemon.store_directory());
+  std::fflush(stdout);
+  log::info("weir is ready.", {{"version", WEIR_VERSION},
+                               {"port", daemon.server_port()},
+                               {"admin", admin},
+                               {"store", daemon.store_directory()}});
+  notify_supervisor("READY=1");
+}
+
+}  // namespace
+
+int serve(const ConfigSources& sources) {
+  StopSignals signals;
+  auto loaded = load_config(sources);
+  if (!loaded.problems.empty()) {
+    print_problems(loaded.problems);
+    fmt::print(stderr, "weir does not start: the configuration is wrong in {} place{}.\n",
+               loaded.problems.size(), loaded.problems.size() == 1 ? "" : "s");
+    return 1;
+  }
+  log::set_level(loaded.config.log_level);
+  prepare_process(loaded.config);
+  for (const auto& file : loaded.config.files) {
+    log::info("Configuration read.", {{"file", file}});
+  }
+  for (const auto& note : loaded.config.notes) log::warn(note);
+
+  auto daemon = Daemon::start(std::move(loaded.config));
+  if (!daemon) {
+    fmt::print(stderr, "weir does not start: {}\n", daemon.error().what);
+    return 1;
+  }
+  loaded = {};
+  ::malloc_trim(0);  // what starting needed is not needed again
+  say_ready(**daemon);
+  const int signal = signals.wait();
+  log::info("Stopping.", {{"signal", signal}});
+  notify_supervisor("STOPPING=1");
+  (*daemon)->stop();
+  log::info("Stopped.");
+  return 0;
+}
+
+int validate_files(const std::vector<std::string>& files) {
+  ConfigSources sources;
+  sources.files = files;
+  const auto loaded = load_config(sources);
+  if (!loaded.problems.empty()) {
+    print_problems(loaded.problems);
+    return 1;
+  }
+  std::size_t exports = 0;
+  for (const auto& stream : loaded.config.streams) exports += stream.exports.size();
+  fmt::print("{}: ok, {} stream{} and {} export{} declared\n", files.front(),
+             loaded.config.streams.size(), loaded.config.streams.size() == 1 ? "" : "s", exports,
+             exports == 1 ? "" : "s");
+  return 0;
+}
+
+}  // namespace weir::daemon

@@ -1,0 +1,123 @@
+#include "daemon/status_board.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <unistd.h>
+
+namespace weir::daemon {
+namespace {
+
+using nlohmann::json;
+
+json export_json(const exporter::ExportView& view, std::int64_t wall_ms) {
+  const std::int64_t oldest = view.oldest_waiting_append_ms;
+  return {
+      {"identifier", view.config.identifier},
+      {"type", model::export_type_name(view.config.type)},
+      {"target", view.config.target},
+      {"state", exporter::state_name(view.state)},
+      {"reason", view.reason},
+      {"last_error", view.last_error},
+      {"failure_class", exporter::failure_class_name(view.last_failure)},
+      {"consecutive_failures", view.consecutive_failures},
+      {"next_try_in_ms", view.next_try_in_ms},
+      {"waiting_messages", view.waiting_messages},
+      {"waiting_bytes", view.waiting_bytes},
+      {"oldest_waiting_age_ms", oldest == 0 ? 0 : std::max<std::int64_t>(0, wall_ms - oldest)},
+      {"exported_messages", view.status.exported_messages_count},
+      {"exported_bytes", view.status.exported_bytes_from_stream},
+      {"skipped_messages", view.skipped_messages},
+      {"lost_messages", view.lost_messages},
+      {"last_exported", view.status.last_exported_sequence_number},
+      {"on_wire", view.on_wire},
+  };
+}
+
+json stream_json(const StatusBoard::Row& row) {
+  const SequenceNumber oldest = row.log->oldest();
+  const SequenceNumber end = std::max(oldest, row.log->visible_end());
+  return {
+      {"name", row.name},
+      {"id", row.id.value()},
+      {"oldest", oldest.value()},
+      {"newest", end.value() - 1},
+      {"total_bytes", row.log->bytes_from(oldest)},
+      {"max_size", row.max_size},
+      {"persistence", row.persistence == model::Persistence::kFile ? "file" : "memory"},
+      {"fault", row.fault},
+      {"lost_messages", row.lost_messages},
+      {"exports", json::array()},
+  };
+}
+
+}  // namespace
+
+void StatusBoard::stream_changed(stream::Stream& stream) {
+  Row row;
+  row.id = stream.id();
+  row.name = stream.definition().name;
+  row.max_size = stream.definition().max_size_or_default();
+  row.persistence = stream.definition().persistence_or_default();
+  row.fault = stream.fault();
+  row.lost_messages = stream.lost_messages();
+  row.log = stream.log();
+  const MutexLock lock(mutex_);
+  rows_[row.id] = std::move(row);
+}
+
+void StatusBoard::stream_removed(StreamId id) {
+  const MutexLock lock(mutex_);
+  rows_.erase(id);
+}
+
+void StatusBoard::refresh_faults(const std::vector<stream::Stream*>& streams) {
+  const MutexLock lock(mutex_);
+  for (const auto* stream : streams) {
+    const auto found = rows_.find(stream->id());
+    if (found == rows_.end()) continue;
+    found->second.fault = stream->fault();
+    found->second.lost_messages = stream->lost_messages();
+  }
+}
+
+std::vector<StatusBoard::Row> StatusBoard::rows() const {
+  std::vector<Row> all;
+  {
+    const MutexLock lock(mutex_);
+    all.reserve(rows_.size());
+    for (const auto& [id, row] : rows_) all.push_back(row);
+  }
+  std::sort(all.begin(), all.end(), [](const Row& a, const Row& b) { return a.name < b.name; });
+  return all;
+}
+
+std::string status_json(const ProcessStatus& process, const std::vector<StatusBoard::Row>& streams,
+                        const std::vector<exporter::ExportView>& exports) {
+  json document = {
+      {"version", WEIR_VERSION},
+      {"pid", ::getpid()},
+      {"uptime_ms", process.uptime_ms},
+      {"store",
+       {{"directory", process.store_directory},
+        {"free_bytes", process.space.free_bytes},
+        {"total_bytes", process.space.total_bytes}}},
+      {"server",
+       {{"port", process.server_port},
+        {"connections", process.server.connections},
+        {"parked_reads", process.server.parked_reads}}},
+      {"streams", json::array()},
+  };
+  std::map<StreamId, std::vector<const exporter::ExportView*>> by_stream;
+  for (const auto& view : exports) by_stream[view.stream_id].push_back(&view);
+  for (const auto& row : streams) {
+    json entry = stream_json(row);
+    for (const auto* view : by_stream[row.id]) {
+      entry["exports"].push_back(export_json(*view, process.wall_ms));
+    }
+    document["streams"].push_back(std::move(entry));
+  }
+  // Error texts come from outside and may be anything.
+  return document.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace weir::daemon

@@ -1,0 +1,60 @@
+#pragma once
+
+#include "base/clock.h"
+#include "base/ids.h"
+#include "base/mutex.h"
+#include "exporter/engine.h"
+#include "file/file_system.h"
+#include "server/server.h"
+#include "stream/stream.h"
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace weir::daemon {
+
+/// What /status shows of the streams, readable without asking the core thread: that one may be
+/// stuck just when somebody wants to know why.
+class StatusBoard {
+ public:
+  /// Threads: core.
+  void stream_changed(stream::Stream& stream);
+  void stream_removed(StreamId id);
+  /// Faults may come and go without a change of definition; the daemon refreshes them when asked.
+  void refresh_faults(const std::vector<stream::Stream*>& streams);
+
+  struct Row {
+    StreamId id;
+    std::string name;
+    std::int64_t max_size = 0;
+    model::Persistence persistence = model::Persistence::kFile;
+    std::string fault;
+    std::int64_t lost_messages = 0;
+    std::shared_ptr<stream::LogReader> log;
+  };
+  /// Ascending by name. Threads: any.
+  [[nodiscard]] std::vector<Row> rows() const;
+
+ private:
+  mutable Mutex mutex_;
+  std::map<StreamId, Row> rows_ WEIR_GUARDED_BY(mutex_);
+};
+
+/// Figures of the whole process for `status_json`.
+struct ProcessStatus {
+  std::int64_t uptime_ms = 0;
+  std::string store_directory;
+  file::Space space;
+  std::uint16_t server_port = 0;
+  server::Counts server;
+  std::int64_t wall_ms = 0;
+};
+
+/// The document that /status answers and `weir status` renders. Threads: any.
+std::string status_json(const ProcessStatus& process, const std::vector<StatusBoard::Row>& streams,
+                        const std::vector<exporter::ExportView>& exports);
+
+}  // namespace weir::daemon

@@ -1,0 +1,154 @@
+#include "daemon/wiring.h"
+
+#include "base/log.h"
+#include "daemon/metrics.h"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+namespace weir::daemon {
+
+std::vector<exporter::Engine::Wanted> wanted_exports(const Config& config,
+                                                     const model::StreamDefinition& definition) {
+  std::vector<exporter::Engine::Wanted> wanted;
+  const DeclaredStream* declared = config.find_stream(definition.name);
+  for (const auto& shown : definition.exports) {
+    model::ExportConfig in_force = shown;
+    if (declared != nullptr) {
+      // A client may have changed the export since; then what it said counts.
+      const auto same =
+          std::find_if(declared->exports.begin(), declared->exports.end(),
+                       [&](const DeclaredExport& e) { return e.wire_config() == shown; });
+      if (same != declared->exports.end()) in_force = same->config;
+    }
+    wanted.push_back({std::move(in_force), true});
+  }
+  if (declared == nullptr) return wanted;
+  for (const auto& entry : declared->exports) {
+    if (entry.on_wire()) continue;
+    const bool taken = std::any_of(wanted.begin(), wanted.end(), [&](const auto& each) {
+      return each.config.identifier == entry.config.identifier;
+    });
+    if (taken) {
+      log::warn("A client uses the identifier of an export from the configuration, which is off.",
+                {{"stream", definition.name}, {"destination", entry.config.identifier}});
+      continue;
+    }
+    wanted.push_back({entry.config, false});
+  }
+  return wanted;
+}
+
+void StreamWatcher::set_exports(stream::Stream& stream) {
+  engine_.set_exports(stream.id(), stream.definition().name, stream.log(), stream.cursors(),
+                      wanted_exports(config_, stream.definition()));
+}
+
+void StreamWatcher::stream_opened(stream::Stream& stream) {
+  board_.stream_changed(stream);
+  set_exports(stream);
+}
+
+void StreamWatcher::stream_updated(stream::Stream& stream) {
+  board_.stream_changed(stream);
+  set_exports(stream);
+}
+
+void StreamWatcher::stream_removed(StreamId id, const std::string&) {
+  board_.stream_removed(id);
+  engine_.remove_stream(id);
+  if (serving_) server_.stream_removed(id);
+}
+
+void StreamWatcher::visible_moved(stream::Stream& stream) {
+  if (serving_) server_.stream_moved(stream);
+}
+
+void StreamWatcher::durable_moved(stream::Stream& stream) { engine_.stream_moved(stream.id()); }
+
+std::vector<model::ExportStatus> EngineStatuses::export_statuses(const stream::Stream& stream) {
+  std::vector<model::ExportStatus> known;
+  if (engine_ != nullptr) known = engine_->statuses(stream.id());
+  std::vector<model::ExportStatus> all;
+  for (const auto& config : stream.definition().exports) {
+    const auto found = std::find_if(known.begin(), known.end(), [&](const auto& status) {
+      return status.export_config_identifier == config.identifier;
+    });
+    if (found != known.end()) {
+      all.push_back(std::move(*found));
+      continue;
+    }
+    // Defined a moment ago; the engine has not looked at it yet.
+    model::ExportStatus status;
+    status.export_config_identifier = config.identifier;
+    status.last_exported_sequence_number = config.start_sequence_number.value_or(0) - 1;
+    all.push_back(std::move(status));
+  }
+  return all;
+}
+
+namespace {
+
+// Keeps itself alive through the callbacks it hands out; at most this many changes are under way.
+class DeclaredStreams : public std::enable_shared_from_this<DeclaredStreams> {
+ public:
+  DeclaredStreams(const Config& config, stream::Catalog& catalog, metrics::Registry& metrics,
+                  std::function<void()> done)
+      : config_(config), catalog_(catalog), metrics_(metrics), done_(std::move(done)) {}
+
+  void run() {
+    constexpr std::size_t kUnderWayMax = 64;
+    while (next_ < config_.streams.size() && under_way_ < kUnderWayMax) {
+      start(config_.streams[next_++]);
+    }
+    if (next_ == config_.streams.size() && under_way_ == 0) std::exchange(done_, {})();
+  }
+
+ private:
+  void start(const DeclaredStream& declared) {
+    const stream::Stream* existing = catalog_.find(declared.definition.name);
+    if (existing == nullptr) {
+      ++under_way_;
+      catalog_.create(declared.definition, finish(declared, "create"));
+      return;
+    }
+    if (with_defaults(existing->definition()) == with_defaults(declared.definition)) return;
+    ++under_way_;
+    catalog_.update(declared.definition, finish(declared, "update"));
+  }
+
+  stream::Catalog::Done finish(const DeclaredStream& declared, const char* what) {
+    return [self = shared_from_this(), &declared, what](const Result<void>& outcome) {
+      if (!outcome) {
+        self->metrics_.counter(kDeclaredStreamFailuresTotal).add();
+        log::error("Cannot bring a stream to what the configuration says.",
+                   {{"stream", declared.definition.name},
+                    {"operation", what},
+                    {"where", Problem{declared.where, "declared"}.text()},
+                    {"error", outcome.error().what}});
+      } else {
+        log::info("Stream declared in the configuration is in place.",
+                  {{"stream", declared.definition.name}, {"operation", what}});
+      }
+      --self->under_way_;
+      self->run();
+    };
+  }
+
+  const Config& config_;
+  stream::Catalog& catalog_;
+  metrics::Registry& metrics_;
+  std::function<void()> done_;
+  std::size_t next_ = 0;
+  std::size_t under_way_ = 0;
+};
+
+}  // namespace
+
+void apply_declared_streams(const Config& config, stream::Catalog& catalog,
+                            metrics::Registry& metrics, std::function<void()> done) {
+  std::make_shared<DeclaredStreams>(config, catalog, metrics, std::move(done))->run();
+}
+
+}  // namespace weir::daemon
