@@ -1,0 +1,70 @@
+#pragma once
+
+#include "base/ids.h"
+#include "exporter/destination.h"
+#include "stream/stream.h"
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+namespace weir::exporter {
+
+/// What an `Exporter` wants delivered next.
+struct Grant {
+  /// Goes up when the export is redefined; an answer to an older generation moves nothing.
+  std::uint64_t generation = 0;
+  /// The first number to read.
+  SequenceNumber from;
+  /// Not empty: resend only these numbers (ascending) and nothing new.
+  std::vector<SequenceNumber> only;
+  std::int64_t messages_max = 1;
+};
+
+/// One delivery, as a worker gets it.
+struct Job {
+  std::uint64_t id = 0;
+  std::string stream_name;
+  std::string identifier;
+  Grant grant;
+  std::shared_ptr<stream::LogReader> log;
+  std::shared_ptr<Destination> destination;
+  /// Memory set aside for the batch. One message alone may be larger than the destination's
+  /// `batch_bytes_max`, but never than this; then the delivery says how much it needs.
+  std::int64_t reserved_bytes = 0;
+  /// Set when the whole budget is reserved: then any message fits.
+  bool may_exceed_reservation = false;
+  std::stop_token stop;
+};
+
+/// What became of a `Job`.
+struct Delivery {
+  enum class Kind : std::uint8_t {
+    kAnswered,     ///< the destination answered for `sent` (nothing to send: `sent` is empty)
+    kReadFailed,   ///< the log could not be read; `outcome` says why
+    kNeedsBytes,   ///< the first message needs `bytes_needed` of memory; nothing was sent
+    kInterrupted,  ///< stopped before the destination took the batch
+  };
+  struct Sent {
+    SequenceNumber sequence;
+    std::int64_t bytes = 0;
+  };
+  Kind kind = Kind::kAnswered;
+  std::uint64_t generation = 0;
+  std::vector<Sent> sent;  ///< ascending
+  SequenceNumber next;     ///< every wanted number below this was looked at
+  SequenceNumber oldest;   ///< of the log, after reading
+  std::int64_t bytes_needed = 0;
+  Destination::Limits limits;
+  Outcome outcome;
+};
+
+/// Reads the messages a job names, delivers them once and says what became of them.
+///
+/// Threads: a worker's. Blocks: on the log's disk and on the destination. Never throws.
+Delivery run_job(const Job& job);
+
+}  // namespace weir::exporter

@@ -1,0 +1,202 @@
+#pragma once
+
+#include "base/backoff.h"
+#include "base/clock.h"
+#include "base/ids.h"
+#include "exporter/delivery.h"
+#include "exporter/destination.h"
+#include "exporter/engine.h"
+#include "model/definition.h"
+#include "stream/stream.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace weir::exporter {
+
+/// The state machine of one export: where it stands in its stream, whether a batch is due, what an
+/// outcome means. It is told of events and the time; it reads no log, saves nothing, logs nothing.
+///
+/// Position: everything below `next()` is delivered or deliberately dropped. After a partial
+/// failure the refused numbers are remembered in memory and sent again, in order, before anything
+/// new; `next()` is then the first of them.
+///
+/// Threads: one at a time (the scheduler's).
+class Exporter {
+ public:
+  struct Timing {
+    Backoff::Options backoff;
+    Duration operator_retry_min = std::chrono::seconds(60);
+  };
+  /// Priority of an export that names none: after all that do.
+  static constexpr std::int64_t kPriorityLowest = 11;
+
+  /// Starts where `saved` says if it belongs to this configuration (same type; another
+  /// startSequenceNumber repositions it, as an update would), else at startSequenceNumber.
+  /// It has no destination yet: it is Broken, or Stopped if it is disabled.
+  Exporter(model::ExportConfig config, const std::optional<stream::Cursor>& saved,
+           const Timing& timing, std::uint64_t seed);
+
+  // Events. Each may change `state()` and `deadline()`.
+
+  /// What the log holds by now: `[oldest, end)`. Returns how many messages were removed before
+  /// they were exported (0 while a delivery is under way: it may still save them).
+  std::int64_t log_moved(SequenceNumber oldest, SequenceNumber end, Instant now);
+  /// The destination could be made (again).
+  void destination_made(const Destination::Limits& limits, Instant now);
+  /// It could not; `why` says what to fix.
+  void destination_failed(std::string why, Instant now);
+
+  struct Redefined {
+    bool repositioned = false;
+    bool other_destination = false;  ///< the destination has to be made anew
+  };
+  /// The configuration changed (protocol.md §4.7); identifier and type are as before.
+  Redefined redefine(model::ExportConfig config, Instant now);
+  /// Time passed; call at `deadline()`.
+  void tick(Instant now);
+  /// Another export reached the host this one failed to connect to. It tries at once, but not twice
+  /// in a row for this reason: its own connection may be what is broken.
+  void host_works(Instant now);
+
+  /// Requires: `state() == State::kReady`. Goes to InFlight.
+  Grant take(Instant now);
+
+  enum class Result : std::uint8_t {
+    kSucceeded,    ///< all sent messages are done with
+    kPartial,      ///< some are; the rest is resent
+    kFailed,       ///< none is
+    kNothing,      ///< the numbers held no message any more
+    kNeedsBytes,   ///< ready again, with more memory
+    kInterrupted,  ///< ready again
+    kSuperseded,   ///< redefined meanwhile; nothing counts
+  };
+  struct Settled {
+    Result result = Result::kFailed;
+    std::int64_t delivered_messages = 0;
+    std::int64_t delivered_bytes = 0;
+    std::int64_t rejected_messages = 0;
+    SequenceNumber first_rejected;
+    FailureClass rejection = FailureClass::kNone;
+    std::string rejection_reason;
+    std::int64_t lost_messages = 0;    ///< removed by retention before they were read
+    std::int64_t missing_numbers = 0;  ///< the log holds no message under these numbers
+    FailureClass failure = FailureClass::kNone;
+    Duration wait{0};             ///< after a failure
+    bool after_failures = false;  ///< the first success after at least one failure
+  };
+  /// Ends InFlight. `wall_ms` becomes the time of the last attempt.
+  Settled finish(const Delivery& delivery, Instant now, std::int64_t wall_ms);
+
+  // State.
+
+  [[nodiscard]] State state() const { return state_; }
+  /// When `tick` has something to do; `Instant::max()` if only an event can change anything.
+  [[nodiscard]] Instant deadline() const;
+  [[nodiscard]] std::int64_t priority() const { return config_.priority.value_or(kPriorityLowest); }
+  /// Everything below is delivered or deliberately dropped.
+  [[nodiscard]] SequenceNumber next() const { return next_; }
+  [[nodiscard]] const model::ExportConfig& config() const { return config_; }
+  [[nodiscard]] const Destination::Limits& limits() const { return limits_; }
+  /// Messages of a full batch.
+  [[nodiscard]] std::int64_t batch_messages() const;
+  /// How much memory its next batch wants.
+  [[nodiscard]] std::int64_t batch_bytes() const;
+  /// Waits because nothing answered; `host_works` may help.
+  [[nodiscard]] bool waits_for_host() const {
+    return state_ == State::kBackoff && connection_failed_ && !woken_;
+  }
+
+  /// The durable end from which on this export wants to hear of it at once; max if it need not.
+  [[nodiscard]] SequenceNumber wake_end() const;
+  /// It wants to hear of it at once when the oldest message lies beyond this.
+  [[nodiscard]] SequenceNumber wake_oldest() const { return std::max(next_, oldest_); }
+  /// When it wants to see the end again at the latest if data arrived, to know how long they wait;
+  /// max if ages do not matter.
+  [[nodiscard]] Instant look_again() const;
+
+  /// As it is to be saved. `revision` tells whether something changed since.
+  [[nodiscard]] stream::Cursor cursor() const;
+  [[nodiscard]] std::uint64_t revision() const { return revision_; }
+  /// False while it waits for a start beyond the end: saving that would move the stream's numbers.
+  [[nodiscard]] bool worth_saving() const { return next_ <= end_; }
+
+  [[nodiscard]] model::ExportStatus status() const;
+  [[nodiscard]] const std::string& broken() const { return broken_; }
+  [[nodiscard]] FailureClass last_failure() const { return last_failure_; }
+  [[nodiscard]] std::int64_t consecutive_failures() const { return consecutive_failures_; }
+  [[nodiscard]] std::optional<Instant> retry_at() const { return retry_at_; }
+  [[nodiscard]] std::optional<Instant> ready_since() const { return ready_since_; }
+  [[nodiscard]] std::int64_t skipped_messages() const { return skipped_; }
+  [[nodiscard]] std::int64_t lost_messages() const { return lost_; }
+  [[nodiscard]] bool resending() const { return !resend_.empty(); }
+
+ private:
+  // The end of the log as it was noticed at some instant: messages below `end` and not below the
+  // previous mark's have been waiting since about then.
+  struct Mark {
+    SequenceNumber end;
+    Instant at;
+  };
+  static constexpr std::size_t kMarksMax = 64;
+
+  void refresh(Instant now);
+  [[nodiscard]] State settle_state(Instant now);
+  [[nodiscard]] bool eligible(Instant now) const;
+  [[nodiscard]] std::int64_t waiting() const { return end_ - tried_end_; }
+  [[nodiscard]] std::optional<Duration> interval() const;
+  void note_arrivals(SequenceNumber end, Instant now);
+  void forget_marks();
+  void reposition(std::int64_t start);
+  std::int64_t drop_below(SequenceNumber oldest);
+  void forgive();
+  void move_position(SequenceNumber next);
+  void settle_answer(const Delivery& delivery, Instant now, Settled& settled);
+  std::vector<SequenceNumber> apply_verdicts(const Delivery& delivery, Settled& settled);
+  void pass_new(const Delivery& delivery, std::vector<SequenceNumber> failed, Settled& settled);
+  void pass_resent(const Delivery& delivery, const std::vector<SequenceNumber>& failed,
+                   Settled& settled);
+  void failed(const Outcome& outcome, FailureClass failure, const std::string& error, Instant now,
+              Settled& settled);
+
+  model::ExportConfig config_;
+  Timing timing_;
+  Backoff backoff_;
+  Destination::Limits limits_;
+  std::string broken_ = "its destination has not been made yet";
+
+  State state_ = State::kBroken;
+  bool in_flight_ = false;
+  std::uint64_t generation_ = 1;
+  std::uint64_t revision_ = 0;
+  std::optional<Instant> retry_at_;
+  std::optional<Instant> ready_since_;
+  std::int64_t bytes_needed_ = 0;
+
+  bool fresh_ = true;  // no log seen since it was placed: what is gone already was never ours
+  SequenceNumber oldest_;
+  SequenceNumber end_;
+  SequenceNumber next_;
+  SequenceNumber tried_end_;            // nothing from here on was ever sent
+  std::vector<SequenceNumber> resend_;  // ascending, all in [next_, tried_end_)
+  std::deque<Mark> marks_;
+  std::optional<Instant> looked_at_;
+
+  std::int64_t consecutive_failures_ = 0;
+  FailureClass last_failure_ = FailureClass::kNone;
+  bool connection_failed_ = false;
+  bool woken_ = false;
+  std::int64_t start_ = 0;
+  std::int64_t exported_messages_ = 0;
+  std::int64_t exported_bytes_ = 0;
+  std::int64_t last_export_ms_ = 0;
+  std::string error_message_;
+  std::int64_t skipped_ = 0;
+  std::int64_t lost_ = 0;
+};
+
+}  // namespace weir::exporter

@@ -1,0 +1,436 @@
+#include "exporter/scheduler.h"
+
+#include "base/check.h"
+#include "base/log.h"
+
+#include <algorithm>
+#include <chrono>
+#include <optional>
+
+namespace weir::exporter {
+namespace {
+
+// A position that cannot be saved is tried again this much later at the earliest.
+constexpr Duration kSaveRetry = std::chrono::seconds(1);
+
+Exporter::Timing timing_of(const Options& options) {
+  return {{std::chrono::milliseconds(options.backoff_first_ms),
+           std::chrono::milliseconds(options.backoff_ceiling_ms)},
+          std::chrono::milliseconds(options.operator_retry_min_ms)};
+}
+
+}  // namespace
+
+struct Scheduler::Export {
+  Export(std::uint64_t its_serial, StreamId its_stream, Exporter its_machine,
+         std::uint64_t its_saved_revision)
+      : serial(its_serial),
+        stream(its_stream),
+        machine(std::move(its_machine)),
+        saved_revision(its_saved_revision) {}
+
+  std::uint64_t serial;
+  StreamId stream;
+  Exporter machine;
+  std::shared_ptr<Destination> destination;
+  std::string host;
+  std::uint64_t job = 0;  // under way, else 0
+
+  // Where it is registered.
+  std::optional<ReadyKey> ready;
+  std::optional<Timer> deadline;
+  std::optional<Timer> save_time;
+  std::optional<std::string> waits_for;
+
+  std::uint64_t saved_revision;
+  bool saving = false;
+  bool save_soon = false;
+  Instant next_save{};
+};
+
+struct Scheduler::StreamState {
+  StreamId id;
+  std::string name;
+  std::shared_ptr<stream::LogReader> log;
+  std::shared_ptr<stream::CursorStore> cursors;
+  std::vector<std::uint64_t> serials;  // in definition order
+  bool loading = true;
+  std::vector<Engine::Wanted> wanted;  // while loading
+  std::optional<MoveFilter::Interest> interest;
+};
+
+Scheduler::Scheduler(const Options& options, Environment environment)
+    : options_(options), environment_(std::move(environment)), rng_(environment_.random_seed) {}
+Scheduler::~Scheduler() = default;
+
+void Scheduler::set_exports(StreamId id, const std::string& stream_name,
+                            std::shared_ptr<stream::LogReader> log,
+                            std::shared_ptr<stream::CursorStore> cursors,
+                            std::vector<Engine::Wanted> wanted) {
+  auto& slot = streams_[id];
+  const bool is_new = slot == nullptr;
+  if (is_new) slot = std::make_unique<StreamState>();
+  StreamState& stream = *slot;
+  stream.id = id;
+  stream.name = stream_name;
+  stream.log = std::move(log);
+  stream.cursors = std::move(cursors);
+  if (is_new) {
+    environment_.hands.keep(
+        {CursorTask::Kind::kLoad, id, 0, 0, stream_name, stream.cursors, stream::Cursor{}});
+  }
+  if (stream.loading) {
+    stream.wanted = std::move(wanted);
+    return;
+  }
+  apply_wanted(stream, std::move(wanted), nullptr);
+}
+
+void Scheduler::loaded(StreamId id, const std::vector<stream::Cursor>& cursors) {
+  const auto found = streams_.find(id);
+  if (found == streams_.end() || !found->second->loading) return;
+  StreamState& stream = *found->second;
+  stream.loading = false;
+  for (const stream::Cursor& cursor : cursors) {
+    const bool kept =
+        std::any_of(stream.wanted.begin(), stream.wanted.end(),
+                    [&](const auto& want) { return want.config.identifier == cursor.identifier; });
+    if (kept) continue;
+    environment_.reporter.removed(stream.name, cursor.identifier);
+    environment_.hands.keep(
+        {CursorTask::Kind::kRemove, id, 0, 0, stream.name, stream.cursors, cursor});
+  }
+  apply_wanted(stream, std::exchange(stream.wanted, {}), &cursors);
+}
+
+void Scheduler::apply_wanted(StreamState& stream, std::vector<Engine::Wanted> wanted,
+                             const std::vector<stream::Cursor>* saved) {
+  std::map<std::string, std::uint64_t> old;
+  for (const std::uint64_t serial : stream.serials) {
+    old.emplace(exports_.at(serial)->machine.config().identifier, serial);
+  }
+  stream.serials.clear();
+  for (auto& want : wanted) {
+    const auto known = old.find(want.config.identifier);
+    if (known == old.end()) {
+      add_export(stream, std::move(want), saved);
+      continue;
+    }
+    const std::uint64_t serial = known->second;
+    old.erase(known);
+    Export& item = *exports_.at(serial);
+    if (item.machine.config().type == want.config.type) {
+      stream.serials.push_back(serial);
+      change_export(stream, item, std::move(want));
+    } else {
+      drop_export(stream, serial, true);
+      add_export(stream, std::move(want), nullptr);
+    }
+  }
+  for (const auto& [identifier, serial] : old) drop_export(stream, serial, true);
+  stream.interest.reset();
+  if (stream.serials.empty()) {
+    environment_.filter.remove(stream.id);
+  } else {
+    environment_.filter.add(stream.id, stream.log);
+  }
+  touched_.insert(stream.id);
+}
+
+void Scheduler::add_export(StreamState& stream, Engine::Wanted want,
+                           const std::vector<stream::Cursor>* saved) {
+  std::optional<stream::Cursor> cursor;
+  if (saved != nullptr) {
+    const auto known = std::find_if(saved->begin(), saved->end(), [&](const auto& candidate) {
+      return candidate.identifier == want.config.identifier;
+    });
+    if (known != saved->end()) cursor = *known;
+  }
+  const std::uint64_t serial = ++last_serial_;
+  Exporter machine(std::move(want.config), cursor, timing_of(options_), rng_.next());
+  // A position that was read is saved already, unless it was moved since; a fresh one need not be.
+  const std::uint64_t saved_revision = cursor ? 0 : machine.revision();
+  auto& item = exports_[serial];
+  item = std::make_unique<Export>(serial, stream.id, std::move(machine), saved_revision);
+  stream.serials.push_back(serial);
+  make_destination(stream, *item);
+  look(stream, *item);
+  const bool restored = cursor && cursor->type == item->machine.config().type;
+  const bool expected = saved != nullptr && stream.log->durable_end() > SequenceNumber(0);
+  environment_.reporter.started(stream.name, item->machine, restored, expected);
+}
+
+void Scheduler::change_export(StreamState& stream, Export& item, Engine::Wanted want) {
+  const SequenceNumber before = item.machine.next();
+  const auto changed = item.machine.redefine(std::move(want.config), environment_.clock.now());
+  if ((changed.repositioned || changed.other_destination) && item.job != 0) {
+    running_.at(item.job).stop.request_stop();
+  }
+  if (changed.other_destination) item.destination.reset();
+  if (!item.destination) make_destination(stream, item);
+  if (changed.repositioned) {
+    environment_.reporter.repositioned(stream.name, item.machine, before);
+    item.save_soon = true;
+  }
+  look(stream, item);
+}
+
+void Scheduler::make_destination(StreamState& stream, Export& item) {
+  const model::ExportConfig& config = item.machine.config();
+  if (config.disabled.value_or(false)) return;
+  const Instant now = environment_.clock.now();
+  auto made = environment_.factory({stream.name, config});
+  if (!made) {
+    item.machine.destination_failed(log::escaped(made.error().what), now);
+    environment_.reporter.broken(stream.name, item.machine);
+    return;
+  }
+  item.destination = std::move(*made);
+  item.host = item.destination->host();
+  item.machine.destination_made(item.destination->limits(), now);
+}
+
+void Scheduler::drop_export(StreamState& stream, std::uint64_t serial, bool forget_position) {
+  const auto found = exports_.find(serial);
+  Export& item = *found->second;
+  unindex(item);
+  if (item.job != 0) running_.at(item.job).stop.request_stop();
+  if (forget_position) {
+    environment_.reporter.removed(stream.name, item.machine.config().identifier);
+    environment_.hands.keep({CursorTask::Kind::kRemove, stream.id, 0, 0, stream.name,
+                             stream.cursors, item.machine.cursor()});
+  }
+  exports_.erase(found);
+}
+
+void Scheduler::remove_stream(StreamId id) {
+  const auto found = streams_.find(id);
+  if (found == streams_.end()) return;
+  for (const std::uint64_t serial : found->second->serials) {
+    drop_export(*found->second, serial, false);
+  }
+  environment_.filter.remove(id);
+  streams_.erase(found);
+  touched_.erase(id);
+}
+
+void Scheduler::delivered(std::uint64_t job_id, const Delivery& delivery) {
+  const auto job = running_.find(job_id);
+  WEIR_CHECK(job != running_.end(), "a delivery ends once");
+  const std::uint64_t serial = job->second.serial;
+  reserved_bytes_ -= job->second.reserved_bytes;
+  running_.erase(job);
+  environment_.reporter.under_way(running_.size(), reserved_bytes_);
+  const auto found = exports_.find(serial);
+  if (found == exports_.end()) return;  // removed meanwhile
+  Export& item = *found->second;
+  StreamState& stream = *streams_.at(item.stream);
+  item.job = 0;
+  const auto settled =
+      item.machine.finish(delivery, environment_.clock.now(), environment_.clock.wall_ms());
+  environment_.reporter.settled(stream.name, item.machine, settled);
+  look(stream, item);
+  using Ended = Exporter::Result;
+  if (settled.result == Ended::kSucceeded || settled.result == Ended::kPartial) {
+    wake_host(item.host);
+  }
+}
+
+void Scheduler::wake_host(const std::string& host) {
+  const auto waiting = waiting_for_host_.find(host);
+  if (host.empty() || waiting == waiting_for_host_.end()) return;
+  const auto serials = waiting->second;  // `index` takes each out of the set
+  for (const std::uint64_t serial : serials) {
+    Export& item = *exports_.at(serial);
+    item.machine.host_works(environment_.clock.now());
+    index(item);
+  }
+}
+
+void Scheduler::look(StreamState& stream, Export& item) {
+  const std::int64_t lost = item.machine.log_moved(stream.log->oldest(), stream.log->durable_end(),
+                                                   environment_.clock.now());
+  environment_.reporter.overtaken(stream.name, item.machine, lost);
+  index(item);
+}
+
+void Scheduler::look(StreamId id) {
+  const auto found = streams_.find(id);
+  if (found == streams_.end()) return;
+  for (const std::uint64_t serial : found->second->serials) {
+    look(*found->second, *exports_.at(serial));
+  }
+}
+
+void Scheduler::unindex(Export& item) {
+  if (item.ready) ready_.erase(*std::exchange(item.ready, std::nullopt));
+  if (item.deadline) deadlines_.erase(*std::exchange(item.deadline, std::nullopt));
+  if (item.save_time) save_times_.erase(*std::exchange(item.save_time, std::nullopt));
+  if (item.waits_for) {
+    const auto waiting = waiting_for_host_.find(*std::exchange(item.waits_for, std::nullopt));
+    waiting->second.erase(item.serial);
+    if (waiting->second.empty()) waiting_for_host_.erase(waiting);
+  }
+}
+
+void Scheduler::index(Export& item) {
+  const auto ready = item.ready;
+  unindex(item);
+  const Exporter& machine = item.machine;
+  if (machine.state() == State::kReady) {
+    // Whoever was ready before keeps its turn.
+    const std::uint64_t ticket = ready ? std::get<1>(*ready) : ++last_ticket_;
+    item.ready = ReadyKey{machine.priority(), ticket, item.serial};
+    ready_.insert(*item.ready);
+  }
+  if (const Instant at = machine.deadline(); at != Instant::max()) {
+    item.deadline = Timer{at, item.serial};
+    deadlines_.insert(*item.deadline);
+  }
+  if (machine.waits_for_host() && !item.host.empty()) {
+    item.waits_for = item.host;
+    waiting_for_host_[item.host].insert(item.serial);
+  }
+  plan_save(item);
+  environment_.board.publish(item.stream, machine);
+  touched_.insert(item.stream);
+}
+
+void Scheduler::plan_save(Export& item) {
+  if (item.saving || item.machine.revision() == item.saved_revision) return;
+  if (!item.machine.worth_saving()) return;
+  item.save_time = Timer{item.save_soon ? Instant{} : item.next_save, item.serial};
+  save_times_.insert(*item.save_time);
+}
+
+void Scheduler::save_due(Instant now) {
+  while (!save_times_.empty() && save_times_.begin()->first <= now) {
+    Export& item = *exports_.at(save_times_.begin()->second);
+    save(item, now);
+  }
+}
+
+void Scheduler::save(Export& item, Instant now) {
+  if (item.save_time) save_times_.erase(*std::exchange(item.save_time, std::nullopt));
+  const StreamState& stream = *streams_.at(item.stream);
+  item.saving = true;
+  item.save_soon = false;
+  item.next_save = now + std::chrono::milliseconds(options_.cursor_save_interval_ms);
+  ++saves_under_way_;
+  environment_.hands.keep({CursorTask::Kind::kSave, item.stream, item.serial,
+                           item.machine.revision(), stream.name, stream.cursors,
+                           item.machine.cursor()});
+}
+
+void Scheduler::saved(std::uint64_t serial, std::uint64_t revision, const Result<void>& outcome) {
+  --saves_under_way_;
+  const auto found = exports_.find(serial);
+  if (found == exports_.end()) return;
+  Export& item = *found->second;
+  item.saving = false;
+  environment_.reporter.cursor_saved(streams_.at(item.stream)->name,
+                                     item.machine.config().identifier, outcome);
+  // A stream that is deleted needs no positions; everything else is tried again.
+  if (outcome || outcome.error().code == Errc::kNotFound || closing_) {
+    item.saved_revision = revision;
+  } else {
+    item.next_save = std::max(item.next_save, environment_.clock.now() + kSaveRetry);
+  }
+  plan_save(item);
+}
+
+Instant Scheduler::run_once() {
+  const Instant now = environment_.clock.now();
+  for (const StreamId id : environment_.filter.take()) look(id);
+  serve_deadlines(now);
+  grant(now);
+  save_due(now);
+  if (tell_interest()) return now;
+  Instant next = Instant::max();
+  if (!deadlines_.empty()) next = std::min(next, deadlines_.begin()->first);
+  if (!save_times_.empty()) next = std::min(next, save_times_.begin()->first);
+  return next;
+}
+
+void Scheduler::serve_deadlines(Instant now) {
+  while (!deadlines_.empty() && deadlines_.begin()->first <= now) {
+    Export& item = *exports_.at(deadlines_.begin()->second);
+    item.machine.tick(now);
+    look(*streams_.at(item.stream), item);
+  }
+}
+
+void Scheduler::grant(Instant now) {
+  while (granting_ && !ready_.empty() &&
+         running_.size() < static_cast<std::size_t>(options_.worker_count)) {
+    Export& item = *exports_.at(std::get<2>(*ready_.begin()));
+    const std::int64_t bytes = std::min(item.machine.batch_bytes(), options_.batch_budget_bytes);
+    // Nobody overtakes: a big batch of high priority gets its memory when the others are done.
+    if (reserved_bytes_ + bytes > options_.batch_budget_bytes) return;
+    start(item, bytes, now);
+  }
+}
+
+void Scheduler::start(Export& item, std::int64_t reserved_bytes, Instant now) {
+  const StreamState& stream = *streams_.at(item.stream);
+  Job job;
+  job.id = ++last_job_;
+  job.stream_name = stream.name;
+  job.identifier = item.machine.config().identifier;
+  job.grant = item.machine.take(now);
+  job.log = stream.log;
+  job.destination = item.destination;
+  job.reserved_bytes = reserved_bytes;
+  job.may_exceed_reservation = reserved_bytes == options_.batch_budget_bytes;
+  auto& running = running_[job.id];
+  running = {item.serial, reserved_bytes, std::stop_source()};
+  job.stop = running.stop.get_token();
+  item.job = job.id;
+  reserved_bytes_ += reserved_bytes;
+  index(item);
+  environment_.reporter.under_way(running_.size(), reserved_bytes_);
+  environment_.hands.deliver(std::move(job));
+}
+
+MoveFilter::Interest Scheduler::interest_of(const StreamState& stream) const {
+  MoveFilter::Interest interest;
+  for (const std::uint64_t serial : stream.serials) {
+    const Exporter& machine = exports_.at(serial)->machine;
+    interest.end = std::min(interest.end, machine.wake_end());
+    interest.oldest = std::min(interest.oldest, machine.wake_oldest());
+    interest.look_again = std::min(interest.look_again, machine.look_again());
+  }
+  return interest;
+}
+
+// Sets what the filter reports, then looks whether it came too late. True if so.
+bool Scheduler::tell_interest() {
+  bool late = false;
+  for (const StreamId id : std::exchange(touched_, {})) {
+    const auto found = streams_.find(id);
+    if (found == streams_.end() || found->second->serials.empty()) continue;
+    StreamState& stream = *found->second;
+    const auto interest = interest_of(stream);
+    if (stream.interest == interest) continue;
+    environment_.filter.set_interest(id, interest);
+    stream.interest = interest;
+    if (stream.log->durable_end() >= interest.end || stream.log->oldest() > interest.oldest) {
+      late = true;
+      look(id);
+    }
+  }
+  return late;
+}
+
+void Scheduler::stop_granting() {
+  granting_ = false;
+  for (auto& [id, running] : running_) running.stop.request_stop();
+}
+
+void Scheduler::save_all() {
+  closing_ = true;
+  const Instant now = environment_.clock.now();
+  while (!save_times_.empty()) save(*exports_.at(save_times_.begin()->second), now);
+}
+
+}  // namespace weir::exporter

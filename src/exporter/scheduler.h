@@ -1,0 +1,146 @@
+#pragma once
+
+#include "base/clock.h"
+#include "base/rng.h"
+#include "exporter/delivery.h"
+#include "exporter/engine.h"
+#include "exporter/exporter.h"
+#include "exporter/move_filter.h"
+#include "exporter/reporter.h"
+#include "exporter/status_board.h"
+#include "stream/stream.h"
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <set>
+#include <stop_token>
+#include <string>
+#include <tuple>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+namespace weir::exporter {
+
+/// Saving a position, or forgetting one.
+struct CursorTask {
+  enum class Kind : std::uint8_t { kLoad, kSave, kRemove };
+  Kind kind = Kind::kLoad;
+  StreamId stream;
+  std::uint64_t serial = 0;    ///< kSave: the export
+  std::uint64_t revision = 0;  ///< kSave: of what is saved
+  std::string stream_name;
+  std::shared_ptr<stream::CursorStore> store;
+  stream::Cursor cursor;  ///< kRemove: only its identifier
+};
+
+/// Does what may block for the scheduler. Results come back, later, as calls of the scheduler's
+/// `delivered`, `loaded` and `saved`, never from inside these calls.
+class Hands {
+ public:
+  virtual ~Hands() = default;
+  virtual void deliver(Job job) = 0;
+  /// Tasks are done one at a time in the order given.
+  virtual void keep(CursorTask task) = 0;
+};
+
+/// Decides which export delivers when: strict priority, round robin within one, as many at a time
+/// as there are workers and as fit the memory for batches. Owns the exports and their destinations;
+/// saves positions behind deliveries.
+///
+/// Everything happens inside `run_once` and the calls that bring news; nothing blocks except making
+/// a destination. Threads: one at a time.
+class Scheduler {
+ public:
+  struct Environment {
+    Clock& clock;
+    DestinationFactory factory;
+    Hands& hands;
+    MoveFilter& filter;
+    StatusBoard& board;
+    Reporter& reporter;
+    std::uint64_t random_seed;
+  };
+  Scheduler(const Options& options, Environment environment);
+  ~Scheduler();
+
+  /// See `Engine`; the board's rows were set already.
+  void set_exports(StreamId id, const std::string& stream_name,
+                   std::shared_ptr<stream::LogReader> log,
+                   std::shared_ptr<stream::CursorStore> cursors,
+                   std::vector<Engine::Wanted> wanted);
+  void remove_stream(StreamId id);
+
+  void delivered(std::uint64_t job_id, const Delivery& delivery);
+  void loaded(StreamId id, const std::vector<stream::Cursor>& cursors);
+  void saved(std::uint64_t serial, std::uint64_t revision, const Result<void>& outcome);
+
+  /// Looks at the streams the filter reports, serves deadlines, grants workers, saves positions.
+  /// Returns when to call again if nothing happens before.
+  Instant run_once();
+
+  /// Grants nothing from now on and interrupts what is under way.
+  void stop_granting();
+  [[nodiscard]] std::size_t deliveries_under_way() const { return running_.size(); }
+  /// Saves every position that is not saved yet, at once and for the last time: what fails now is
+  /// not tried again.
+  void save_all();
+  [[nodiscard]] std::size_t saves_under_way() const { return saves_under_way_; }
+
+ private:
+  struct Export;
+  struct StreamState;
+  struct Running {
+    std::uint64_t serial;
+    std::int64_t reserved_bytes;
+    std::stop_source stop;
+  };
+  // Priority, then who became ready first.
+  using ReadyKey = std::tuple<std::int64_t, std::uint64_t, std::uint64_t>;
+  using Timer = std::pair<Instant, std::uint64_t>;
+
+  /// `saved`: the positions found at the start; null after the first time.
+  void apply_wanted(StreamState& stream, std::vector<Engine::Wanted> wanted,
+                    const std::vector<stream::Cursor>* saved);
+  void add_export(StreamState& stream, Engine::Wanted want,
+                  const std::vector<stream::Cursor>* saved);
+  void change_export(StreamState& stream, Export& item, Engine::Wanted want);
+  void drop_export(StreamState& stream, std::uint64_t serial, bool forget_position);
+  void make_destination(StreamState& stream, Export& item);
+  void look(StreamState& stream, Export& item);
+  void look(StreamId id);
+  /// Brings everything derived from an export's state up to date.
+  void index(Export& item);
+  void unindex(Export& item);
+  void plan_save(Export& item);
+  void serve_deadlines(Instant now);
+  void grant(Instant now);
+  void start(Export& item, std::int64_t reserved_bytes, Instant now);
+  void save_due(Instant now);
+  void save(Export& item, Instant now);
+  bool tell_interest();
+  [[nodiscard]] MoveFilter::Interest interest_of(const StreamState& stream) const;
+  void wake_host(const std::string& host);
+
+  Options options_;
+  Environment environment_;
+  Rng rng_;
+  bool granting_ = true;
+  bool closing_ = false;
+  std::uint64_t last_serial_ = 0;
+  std::uint64_t last_ticket_ = 0;
+  std::uint64_t last_job_ = 0;
+  std::int64_t reserved_bytes_ = 0;
+  std::size_t saves_under_way_ = 0;
+  std::map<StreamId, std::unique_ptr<StreamState>> streams_;
+  std::unordered_map<std::uint64_t, std::unique_ptr<Export>> exports_;
+  std::unordered_map<std::uint64_t, Running> running_;
+  std::set<ReadyKey> ready_;
+  std::set<Timer> deadlines_;
+  std::set<Timer> save_times_;
+  std::map<std::string, std::set<std::uint64_t>> waiting_for_host_;
+  std::set<StreamId> touched_;
+};
+
+}  // namespace weir::exporter
