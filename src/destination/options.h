@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace weir::destination {
 
@@ -30,6 +31,9 @@ struct TransportOptions {
   std::int64_t stall_timeout_ms = 30'000;  ///< no progress in either direction
   std::int64_t response_bytes_max = 1 << 20;
   std::int64_t bandwidth_bits_per_second = 0;  ///< all uploads together; 0 = unlimited
+  /// Ports weir itself listens on: targets of HTTP exports, which clients choose, may not be one of
+  /// them on this machine (reliability.md §4.6).
+  std::vector<std::uint16_t> own_ports;
 };
 
 struct PartitionKey {
@@ -60,7 +64,7 @@ struct HttpOptions {
 struct FileOptions {
   enum class Format : std::uint8_t { kNewline, kLength };
   enum class Compression : std::uint8_t { kNone, kGzip, kZstd };
-  std::string directory;
+  std::string directory;  ///< created when missing; the export's `target` when empty
   Format format = Format::kNewline;
   Compression compression = Compression::kNone;
   std::int64_t roll_bytes = 64 << 20;

@@ -1,0 +1,213 @@
+#include "destination/aws_client.h"
+
+#include "base/log.h"
+#include "destination/aws_error.h"
+#include "destination/http_date.h"
+#include "destination/metrics.h"
+#include "destination/options.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cstdlib>
+#include <utility>
+
+namespace weir::destination {
+namespace {
+
+using exporter::FailureClass;
+
+constexpr std::int64_t kOffsetAdoptedMs = 4 * 60 * 1000;  // smaller ones do no harm
+constexpr auto kRoundTripMax = std::chrono::minutes(15);  // beyond it the date says nothing
+constexpr std::int64_t kRetryAfterMaxMs = 300'000;
+
+Result<void> check_region(const std::string& region) {
+  if (region.empty()) {
+    return fail(Errc::kInvalidArgument,
+                "no AWS region; set AWS_REGION or the region in weir's configuration");
+  }
+  const bool valid =
+      region.size() <= 63 &&
+      region.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string::npos;
+  if (!valid) {
+    return fail(Errc::kInvalidArgument, "the AWS region '" + log::escaped(region, 80) +
+                                            "' is not one; set AWS_REGION to a name such as "
+                                            "eu-central-1");
+  }
+  return {};
+}
+
+std::string_view suffix_of(std::string_view region) {
+  if (region.starts_with("cn-")) return "amazonaws.com.cn";
+  if (region.starts_with("eusc-")) return "amazonaws.eu";
+  return "amazonaws.com";
+}
+
+std::optional<Duration> wanted_wait(const HttpResponse& response, std::int64_t now_wall_ms) {
+  const auto own = response.header("x-amz-retry-after");  // milliseconds
+  if (!own.empty()) {
+    std::int64_t wait_ms = 0;
+    const auto [end, error] = std::from_chars(own.data(), own.data() + own.size(), wait_ms);
+    if (error == std::errc{} && end == own.data() + own.size()) {
+      return std::chrono::milliseconds(std::clamp<std::int64_t>(wait_ms, 0, kRetryAfterMaxMs));
+    }
+  }
+  return parse_retry_after(response.header("retry-after"), now_wall_ms);
+}
+
+AwsReply without_keys(const Error& error) {
+  AwsReply reply;
+  reply.failure =
+      error.code == Errc::kUnavailable ? FailureClass::kTransient : FailureClass::kCredentials;
+  reply.error = log::escaped(error.what);
+  return reply;
+}
+
+}  // namespace
+
+Result<Url> aws_endpoint(const AwsOptions& aws, const AwsService& service) {
+  WEIR_RETURN_IF_ERROR(check_region(aws.region));
+  const auto own = aws.service_endpoint_urls.find(service.name);
+  const std::string& override_url = own != aws.service_endpoint_urls.end() && !own->second.empty()
+                                        ? own->second
+                                        : aws.endpoint_url;
+  if (override_url.empty()) {
+    return parse_url("https://" + service.host_prefix + "." + aws.region + "." +
+                     std::string(suffix_of(aws.region)) + "/");
+  }
+  auto url = parse_url(override_url);
+  if (!url) {
+    return fail(with_context("the endpoint override for " + service.name +
+                                 " (AWS_ENDPOINT_URL or its service's own variable)",
+                             std::move(url).error()));
+  }
+  return url;
+}
+
+exporter::Outcome AwsReply::outcome() const {
+  exporter::Outcome outcome = exporter::Outcome::retry(failure, error);
+  outcome.retry_after = retry_after;
+  outcome.connection_failed = http.connection_failed;
+  return outcome;
+}
+
+AwsClient::AwsClient(AwsService service, std::string region, Url endpoint,
+                     std::shared_ptr<CredentialsProvider> credentials,
+                     std::unique_ptr<HttpTransport> transport, Clock& clock,
+                     metrics::Registry& metrics)
+    : service_(std::move(service)),
+      endpoint_(std::move(endpoint)),
+      credentials_(std::move(credentials)),
+      transport_(std::move(transport)),
+      clock_(clock),
+      metrics_(metrics),
+      signer_(std::move(region), service_.signing_name) {}
+
+AwsReply AwsClient::call(std::string_view target, std::string_view content_type, Bytes body,
+                         std::stop_token stop) {
+  auto credentials = credentials_->current(stop);
+  if (!credentials) return without_keys(credentials.error());
+  const std::string payload_hash = sha256_hex(body);
+
+  AwsReply reply = judge(send_signed(target, content_type, body, payload_hash, *credentials, stop));
+  count(reply, body.size());
+  bool again = false;
+  if (reply.failure == FailureClass::kClock && offset_changed_) again = true;
+  const bool keys_refused =
+      reply.failure == FailureClass::kCredentials ||
+      // A wrong secret or keys that expired look like a wrong clock to some services.
+      (reply.failure == FailureClass::kClock && !offset_changed_);
+  if (keys_refused && !stop.stop_requested()) {
+    auto fresh = credentials_->refresh(*credentials, stop);
+    if (fresh && !(*fresh == *credentials)) {
+      credentials = std::move(fresh);
+      again = true;
+    }
+  }
+  if (again && !stop.stop_requested()) {
+    reply = judge(send_signed(target, content_type, body, payload_hash, *credentials, stop));
+    count(reply, body.size());
+  }
+  // Neither the clock nor the age of the keys explains it: the secret is wrong.
+  if (reply.code == "SignatureDoesNotMatch" || reply.code == "AuthFailure") {
+    reply.failure = FailureClass::kOperator;
+  }
+  return reply;
+}
+
+HttpResponse AwsClient::send_signed(std::string_view target, std::string_view content_type,
+                                    Bytes body, const std::string& payload_hash,
+                                    const Credentials& credentials, std::stop_token stop) {
+  HttpRequest request;
+  request.url = endpoint_.text();
+  request.body = body;
+  request.headers = {{"Host", endpoint_.authority()},
+                     {"Content-Type", std::string(content_type)},
+                     {"X-Amz-Target", std::string(target)},
+                     {"User-Agent", "weir/" WEIR_VERSION}};
+  SigningInput input;
+  input.method = request.method;
+  input.path = endpoint_.path;
+  input.query = endpoint_.query;
+  input.headers = &request.headers;
+  input.payload_hash = payload_hash;
+
+  const Instant sent_at = clock_.now();
+  const std::int64_t sent_wall_ms = clock_.wall_ms();
+  auto added = signer_.sign(input, credentials, sent_wall_ms + offset_ms_);
+  for (HttpHeader& header : added) request.headers.push_back(std::move(header));
+  HttpResponse response = transport_->send(request, std::move(stop));
+  offset_changed_ = adopt_offset(response, sent_at, sent_wall_ms);
+  return response;
+}
+
+// destinations.md §23: every answer tells the destination's time.
+bool AwsClient::adopt_offset(const HttpResponse& response, Instant sent_at,
+                             std::int64_t sent_wall_ms) {
+  if (response.status == 0 || !response.header("age").empty()) return false;
+  const auto date = parse_http_date(response.header("date"));
+  const Duration round_trip = clock_.now() - sent_at;
+  if (!date || round_trip >= kRoundTripMax) return false;
+  const auto half_ms = std::chrono::duration_cast<std::chrono::milliseconds>(round_trip / 2);
+  std::int64_t measured_ms = *date - (sent_wall_ms + half_ms.count());
+  if (std::abs(measured_ms) < kOffsetAdoptedMs) measured_ms = 0;
+  // Dates have whole seconds and the way there takes time: small differences are no news.
+  if (std::abs(measured_ms - offset_ms_) < kOffsetAdoptedMs) return false;
+  offset_ms_ = measured_ms;
+  metrics_.gauge(kClockOffsetMs, {service_.name}).set(offset_ms_);
+  log::warn("The clocks of this machine and of a destination differ; signing with theirs.",
+            {{"destination", service_.name}, {"offset_ms", offset_ms_}});
+  return true;
+}
+
+AwsReply AwsClient::judge(HttpResponse response) const {
+  AwsReply reply;
+  if (!response.complete()) {
+    reply.failure = FailureClass::kTransient;
+    reply.error = log::escaped(response.status == 0
+                                   ? "no answer: " + response.error
+                                   : "an answer with status " + std::to_string(response.status) +
+                                         " is not whole: " + response.error);
+  } else if (response.status < 200 || response.status > 299) {
+    AwsError error = read_aws_error(response);
+    reply.failure = error.failure;
+    reply.error = error.text(response.status);
+    reply.code = std::move(error.code);
+    reply.message = std::move(error.message);
+    reply.retry_after = wanted_wait(response, clock_.wall_ms());
+    log::debug("An AWS service refused a call.",
+               {{"service", service_.name},
+                {"error", reply.error},
+                {"request_id", std::string(response.header("x-amzn-requestid"))}});
+  }
+  reply.http = std::move(response);
+  return reply;
+}
+
+void AwsClient::count(const AwsReply& reply, std::size_t body_bytes) {
+  const char* result =
+      reply.failure == FailureClass::kNone ? "ok" : exporter::failure_class_name(reply.failure);
+  metrics_.counter(kRequestsTotal, {service_.name, result}).add();
+  metrics_.counter(kSentBytesTotal, {service_.name}).add(body_bytes);
+}
+
+}  // namespace weir::destination

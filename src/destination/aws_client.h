@@ -1,0 +1,85 @@
+#pragma once
+
+#include "base/clock.h"
+#include "base/metrics.h"
+#include "destination/credentials.h"
+#include "destination/http_transport.h"
+#include "destination/sigv4.h"
+#include "destination/url.h"
+#include "exporter/destination.h"
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace weir::destination {
+
+struct AwsOptions;
+
+/// Where a service is reached and how its requests are signed.
+struct AwsService {
+  std::string name;          ///< "kinesis": in configuration, metrics and the endpoint variable
+  std::string signing_name;  ///< in the credential scope
+  std::string host_prefix;   ///< "kinesis" in kinesis.{region}.{suffix}
+};
+
+/// The endpoint of `service`: an override from the options with its path, else the public host of
+/// the region. Pure.
+///
+/// Errors: kInvalidArgument (no or malformed region, malformed override), saying what to set.
+Result<Url> aws_endpoint(const AwsOptions& aws, const AwsService& service);
+
+/// What became of one call. `http` is complete and its status 2xx exactly when `failure` is kNone.
+struct AwsReply {
+  exporter::FailureClass failure = exporter::FailureClass::kNone;
+  std::string code;
+  std::string message;  ///< the service's own, not escaped
+  std::string error;    ///< for people: cut and escaped
+  std::optional<Duration> retry_after;
+  HttpResponse http;
+
+  [[nodiscard]] exporter::Outcome outcome() const;
+};
+
+/// Calls one AWS service: endpoint, signature, credentials, clock offset, error classes.
+///
+/// A call that fails because of the clock or the keys is repeated once at once, if the answer's
+/// date or a refresh gave a reason to hope; every other failure is left to the engine's schedule.
+/// Lifetime: `clock` and `metrics` outlive the client. Threads: one call at a time.
+class AwsClient {
+ public:
+  AwsClient(AwsService service, std::string region, Url endpoint,
+            std::shared_ptr<CredentialsProvider> credentials,
+            std::unique_ptr<HttpTransport> transport, Clock& clock, metrics::Registry& metrics);
+
+  /// POSTs `body` to the endpoint as operation `target` (X-Amz-Target). Blocks.
+  AwsReply call(std::string_view target, std::string_view content_type, Bytes body,
+                std::stop_token stop);
+
+  /// Names the server, for `Destination::host`.
+  [[nodiscard]] std::string host() const { return endpoint_.origin(); }
+
+ private:
+  HttpResponse send_signed(std::string_view target, std::string_view content_type, Bytes body,
+                           const std::string& payload_hash, const Credentials& credentials,
+                           std::stop_token stop);
+  AwsReply judge(HttpResponse response) const;
+  bool adopt_offset(const HttpResponse& response, Instant sent_at, std::int64_t sent_wall_ms);
+  void count(const AwsReply& reply, std::size_t body_bytes);
+
+  AwsService service_;
+  Url endpoint_;
+  std::shared_ptr<CredentialsProvider> credentials_;
+  std::unique_ptr<HttpTransport> transport_;
+  Clock& clock_;
+  metrics::Registry& metrics_;
+  SigV4Signer signer_;
+  std::int64_t offset_ms_ = 0;  // destination's clock minus ours
+  bool offset_changed_ = false;
+};
+
+}  // namespace weir::destination

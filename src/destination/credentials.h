@@ -1,0 +1,52 @@
+#pragma once
+
+#include "base/result.h"
+
+#include <cstdint>
+#include <memory>
+#include <stop_token>
+#include <string>
+
+namespace weir::destination {
+
+struct AwsOptions;
+
+/// Keys to sign with. Never logged, never written to disk; wiped when destroyed.
+struct Credentials {
+  std::string access_key_id;
+  std::string secret_access_key;
+  std::string session_token;    ///< "" for long-lived keys
+  std::int64_t expires_ms = 0;  ///< wall clock; 0 = never
+
+  Credentials() = default;
+  Credentials(const Credentials&) = default;
+  Credentials(Credentials&&) noexcept = default;
+  Credentials& operator=(const Credentials&);
+  Credentials& operator=(Credentials&&) noexcept;
+  ~Credentials();
+  friend bool operator==(const Credentials&, const Credentials&) = default;
+
+ private:
+  void wipe();
+};
+
+/// Where credentials come from. One for all AWS destinations. Threads: any.
+class CredentialsProvider {
+ public:
+  virtual ~CredentialsProvider() = default;
+
+  /// The newest set there is.
+  ///
+  /// Errors: kNotFound (nothing is configured; the text says what to set), kUnavailable (the
+  /// source did not answer). Blocks: only while there is no set yet.
+  virtual Result<Credentials> current(std::stop_token stop) = 0;
+
+  /// AWS did not accept `rejected`: asks the source for newer ones, at most once in 10 s for all
+  /// callers together, and returns what is current then. Equal to `rejected` when there are none.
+  virtual Result<Credentials> refresh(const Credentials& rejected, std::stop_token stop) = 0;
+};
+
+/// Keys given in configuration or environment; they never change.
+std::shared_ptr<CredentialsProvider> static_credentials(const AwsOptions& aws);
+
+}  // namespace weir::destination

@@ -1,0 +1,34 @@
+#pragma once
+
+#include "base/metrics.h"
+
+/// What destinations count. `destination` is the type of export: kinesis, http, file.
+namespace weir::destination {
+
+inline constexpr metrics::Descriptor kRequestsTotal = {
+    "weir_destination_requests_total", metrics::Type::kCounter, "destination,result",
+    "Requests sent to destinations by what became of them: ok, or the class of the failure."};
+inline constexpr metrics::Descriptor kSentBytesTotal = {
+    "weir_destination_sent_bytes_total", metrics::Type::kCounter, "destination",
+    "Bytes of request bodies (for files: bytes written) of answered and unanswered tries."};
+inline constexpr metrics::Descriptor kRejectedMessagesTotal = {
+    "weir_destination_rejected_messages_total", metrics::Type::kCounter, "destination,reason",
+    "Messages that a destination can never accept: too_large was not sent at all, refused was "
+    "refused by the destination when it was alone in a request."};
+inline constexpr metrics::Descriptor kPartitionKeyFallbackTotal = {
+    "weir_destination_partition_key_fallback_messages_total", metrics::Type::kCounter,
+    "destination",
+    "Messages sent with the stream's name as partition key because the payload has no usable "
+    "value at the configured JSON pointer."};
+inline constexpr metrics::Descriptor kEscapedMessagesTotal = {
+    "weir_destination_file_escaped_messages_total", metrics::Type::kCounter, "",
+    "Messages that are not JSON and contain line feeds, which became \\n in a newline-delimited "
+    "file."};
+inline constexpr metrics::Descriptor kFinishedFilesTotal = {
+    "weir_destination_finished_files_total", metrics::Type::kCounter, "",
+    "Output files that were closed and given their final name."};
+inline constexpr metrics::Descriptor kClockOffsetMs = {
+    "weir_destination_clock_offset_ms", metrics::Type::kGauge, "destination",
+    "How far the destination's clock is ahead of ours, as last adopted for signing."};
+
+}  // namespace weir::destination
