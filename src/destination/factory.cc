@@ -1,0 +1,192 @@
+#include "base/mutex.h"
+#include "base/rng.h"
+#include "destination/aws_client.h"
+#include "destination/credentials.h"
+#include "destination/curl_transport.h"
+#include "destination/file/destination.h"
+#include "destination/http/destination.h"
+#include "destination/http/target.h"
+#include "destination/kinesis/destination.h"
+#include "destination/metrics.h"
+#include "destination/options.h"
+#include "exporter/bandwidth.h"
+#include "file/posix_file_system.h"
+
+#include <algorithm>
+#include <atomic>
+#include <filesystem>
+#include <map>
+#include <unistd.h>
+#include <utility>
+
+namespace weir::destination {
+namespace {
+
+using exporter::Destination;
+using exporter::ExportSpec;
+using Made = Result<std::unique_ptr<Destination>>;
+
+const AwsService kKinesis = {"kinesis", "kinesis", "kinesis"};
+
+// Output directories, opened once for all exports that write to them.
+class Directories {
+ public:
+  Result<std::shared_ptr<file::FileSystem>> open(const std::string& path, bool again)
+      WEIR_EXCLUDES(mutex_) {
+    {
+      const MutexLock lock(mutex_);
+      if (auto known = opened_[path].lock(); known && !again) return known;
+    }
+    std::error_code error;
+    std::filesystem::create_directories(path, error);
+    if (error) return fail(os_error("create the directory " + path, error.value()));
+    WEIR_TRY(auto files, file::open_posix(path));
+    std::shared_ptr<file::FileSystem> shared = std::move(files);
+    const MutexLock lock(mutex_);
+    opened_[path] = shared;
+    return shared;
+  }
+
+ private:
+  Mutex mutex_;
+  std::map<std::string, std::weak_ptr<file::FileSystem>> opened_ WEIR_GUARDED_BY(mutex_);
+};
+
+// What all destinations share.
+class Maker {
+ public:
+  Maker(AwsOptions aws, TransportOptions transport, OptionsLookup lookup, Clock& clock,
+        metrics::Registry& metrics, std::uint64_t random_seed)
+      : aws_(std::move(aws)),
+        transport_(std::move(transport)),
+        lookup_(std::move(lookup)),
+        clock_(clock),
+        metrics_(metrics),
+        seed_(random_seed),
+        credentials_(static_credentials(aws_)),
+        operator_pool_(make_curl_pool()),
+        client_pool_(make_curl_pool()),
+        bandwidth_(std::make_shared<exporter::BandwidthLimiter>(
+            transport_.bandwidth_bits_per_second, clock)),
+        directories_(std::make_shared<Directories>()) {}
+
+  Made make(const ExportSpec& spec) {
+    const ExportOptions options = lookup_ ? lookup_(spec) : ExportOptions{};
+    switch (spec.config.type) {
+      case model::ExportType::kKinesis:
+        return make_kinesis(spec, options.kinesis);
+      case model::ExportType::kHttp:
+        return make_http(spec, options.http);
+      case model::ExportType::kFile:
+        return make_file(spec, options.file);
+      case model::ExportType::kIotAnalytics:
+        return unsupported("AWS IoT Analytics");
+      case model::ExportType::kIotSitewise:
+        return unsupported("AWS IoT SiteWise");
+      case model::ExportType::kS3TaskExecutor:
+        return unsupported("Amazon S3");
+    }
+    return unsupported("this destination");
+  }
+
+ private:
+  static Made unsupported(const char* what) {
+    return fail(Errc::kUnsupported, std::string("this version of weir does not export to ") + what +
+                                        " yet; messages stay in the stream");
+  }
+
+  [[nodiscard]] CurlSettings settings() const {
+    CurlSettings settings;
+    settings.connect_timeout_ms = transport_.connect_timeout_ms;
+    settings.stall_timeout_ms = transport_.stall_timeout_ms;
+    settings.response_bytes_max = transport_.response_bytes_max;
+    return settings;
+  }
+
+  Made make_kinesis(const ExportSpec& spec, const KinesisOptions& options) {
+    WEIR_RETURN_IF_ERROR(kinesis::validate(spec.config.target, options));
+    WEIR_TRY(Url endpoint, aws_endpoint(aws_, kKinesis));
+    WEIR_TRY(auto keys, kinesis::KeyMaker::create(
+                            options.partition_key, spec.stream_name, Rng(seed_ + ++made_).next(),
+                            metrics_.counter(kPartitionKeyFallbackTotal, {"kinesis"})));
+    CurlSettings curl = settings();
+    curl.ca_file = aws_.ca_bundle_file;
+    auto client = std::make_unique<AwsClient>(
+        kKinesis, aws_.region, std::move(endpoint), credentials_,
+        make_curl_transport(std::move(curl), operator_pool_, bandwidth_, clock_), clock_, metrics_);
+    return std::make_unique<kinesis::KinesisDestination>(
+        kinesis::KinesisDestination::Setup{spec.config.target, options, std::move(keys),
+                                           std::move(client)},
+        clock_, metrics_);
+  }
+
+  Made make_http(const ExportSpec& spec, const HttpOptions& options) {
+    WEIR_TRY(Url target, http::check_target(spec.config.target, transport_.own_ports));
+    WEIR_RETURN_IF_ERROR(http::validate(options));
+    CurlSettings curl = settings();
+    curl.ca_file = options.ca_file;
+    curl.client_certificate_file = options.client_certificate_file;
+    curl.client_key_file = options.client_key_file;
+    curl.client_chosen_target = true;
+    curl.own_ports = transport_.own_ports;
+    return std::make_unique<http::HttpDestination>(
+        http::HttpDestination::Setup{
+            std::move(target),
+            spec.config.export_format.value_or(model::ExportFormat::kRawNotBatched), options,
+            make_curl_transport(std::move(curl), client_pool_, bandwidth_, clock_)},
+        clock_, metrics_);
+  }
+
+  Made make_file(const ExportSpec& spec, FileOptions options) {
+    if (options.directory.empty()) options.directory = spec.config.target;
+    WEIR_RETURN_IF_ERROR(file_export::validate(options));
+    auto open = [directories = directories_, path = options.directory](bool again) {
+      return directories->open(path, again);
+    };
+    return std::make_unique<file_export::FileDestination>(
+        file_export::FileDestination::Setup{spec.stream_name, spec.config.identifier, options,
+                                            std::move(open)},
+        clock_, metrics_);
+  }
+
+  const AwsOptions aws_;
+  const TransportOptions transport_;
+  const OptionsLookup lookup_;
+  Clock& clock_;
+  metrics::Registry& metrics_;
+  const std::uint64_t seed_;
+  std::atomic<std::uint64_t> made_{0};
+  const std::shared_ptr<CredentialsProvider> credentials_;
+  const std::shared_ptr<CurlPool> operator_pool_;
+  const std::shared_ptr<CurlPool> client_pool_;
+  const std::shared_ptr<exporter::BandwidthLimiter> bandwidth_;
+  const std::shared_ptr<Directories> directories_;
+};
+
+Result<void> check_readable(const std::string& path, const char* what) {
+  if (path.empty() || access(path.c_str(), R_OK) == 0) return {};
+  Error error = os_error(std::string(what) + " " + path, errno);
+  error.code = Errc::kInvalidArgument;
+  return fail(std::move(error));
+}
+
+}  // namespace
+
+Result<exporter::DestinationFactory> make_factory(const AwsOptions& aws,
+                                                  const TransportOptions& transport,
+                                                  OptionsLookup lookup, Clock& clock,
+                                                  metrics::Registry& metrics,
+                                                  std::uint64_t random_seed) {
+  WEIR_RETURN_IF_ERROR(check_readable(aws.ca_bundle_file, "read the CA bundle (AWS_CA_BUNDLE)"));
+  if (transport.connect_timeout_ms < 1 || transport.stall_timeout_ms < 1 ||
+      transport.response_bytes_max < 1) {
+    return fail(Errc::kInvalidArgument,
+                "timeouts and response limits of exports must be at least 1");
+  }
+  auto maker =
+      std::make_shared<Maker>(aws, transport, std::move(lookup), clock, metrics, random_seed);
+  return exporter::DestinationFactory(
+      [maker](const ExportSpec& spec) { return maker->make(spec); });
+}
+
+}  // namespace weir::destination

@@ -1,0 +1,160 @@
+#include "destination/kinesis/partition_key.h"
+
+#include "base/log.h"
+
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <utility>
+
+namespace weir::destination::kinesis {
+namespace {
+
+using Json = nlohmann::json;
+
+Result<void> check_pointer(const std::string& text) {
+  try {
+    static_cast<void>(Json::json_pointer(text));
+  } catch (const Json::exception&) {
+    return fail(Errc::kInvalidArgument,
+                "the partition key names '" + log::escaped(text, 80) +
+                    "', which is not a JSON pointer; write it like /device/id");
+  }
+  return {};
+}
+
+// A value that can stand for a device, a line, a shard of work; none for null, arrays, objects.
+std::optional<std::string> value_at(const Json& document, const std::string& pointer) {
+  try {
+    const Json::json_pointer at(pointer);
+    if (!document.contains(at)) return std::nullopt;
+    const Json& value = document.at(at);
+    if (value.is_string()) return value.get<std::string>();
+    if (value.is_number() || value.is_boolean()) return value.dump();
+  } catch (const Json::exception&) {
+    return std::nullopt;  // an index that is no number, for instance
+  }
+  return std::nullopt;
+}
+
+// `key` cut behind `kKeyCharactersMax` characters of UTF-8.
+std::string cut(std::string key) {
+  std::size_t characters = 0;
+  for (std::size_t i = 0; i < key.size(); ++i) {
+    const bool starts_character = (static_cast<unsigned char>(key[i]) & 0xc0U) != 0x80U;
+    if (starts_character && ++characters > kKeyCharactersMax) {
+      key.resize(i);
+      break;
+    }
+  }
+  return key;
+}
+
+}  // namespace
+
+KeyMaker::KeyMaker(PartitionKey::Kind kind, std::string stream_name, std::uint64_t seed,
+                   metrics::Counter& fallbacks)
+    : kind_(kind), stream_name_(std::move(stream_name)), rng_(seed), fallbacks_(&fallbacks) {}
+
+Result<KeyMaker> KeyMaker::create(const PartitionKey& options, std::string stream_name,
+                                  std::uint64_t seed, metrics::Counter& fallbacks) {
+  KeyMaker maker(options.kind, std::move(stream_name), seed, fallbacks);
+  if (options.kind == PartitionKey::Kind::kField) {
+    WEIR_RETURN_IF_ERROR(check_pointer(options.text));
+    maker.pieces_.push_back({Piece::Kind::kPointer, options.text});
+  } else if (options.kind == PartitionKey::Kind::kTemplate) {
+    WEIR_RETURN_IF_ERROR(maker.read_template(options.text));
+  }
+  return maker;
+}
+
+Result<void> KeyMaker::read_template(const std::string& text) {
+  std::string literal;
+  const auto flush = [&] {
+    if (!literal.empty()) pieces_.push_back({Piece::Kind::kText, std::exchange(literal, {})});
+  };
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    const bool doubled = i + 1 < text.size() && text[i + 1] == c;
+    if ((c == '{' || c == '}') && doubled) {
+      literal += c;
+      ++i;
+    } else if (c == '{') {
+      const auto close = text.find('}', i);
+      if (close == std::string::npos) {
+        return fail(Errc::kInvalidArgument,
+                    "the partition key template has '{' without '}'; write {{ for a brace");
+      }
+      const std::string name = text.substr(i + 1, close - i - 1);
+      flush();
+      if (name == "stream") {
+        pieces_.push_back({Piece::Kind::kStream, {}});
+      } else if (name == "sequence") {
+        pieces_.push_back({Piece::Kind::kSequence, {}});
+      } else if (name.starts_with("/")) {
+        WEIR_RETURN_IF_ERROR(check_pointer(name));
+        pieces_.push_back({Piece::Kind::kPointer, name});
+      } else {
+        return fail(Errc::kInvalidArgument,
+                    "the partition key template names {" + log::escaped(name, 80) +
+                        "}; there are {stream}, {sequence} and {/json/pointer}");
+      }
+      i = close;
+    } else {
+      literal += c;
+    }
+  }
+  flush();
+  if (pieces_.empty()) return fail(Errc::kInvalidArgument, "the partition key template is empty");
+  return {};
+}
+
+std::string KeyMaker::uuid() {
+  // Version 4, variant 1.
+  const std::uint64_t high = (rng_.next() & ~0xf000ULL) | 0x4000ULL;
+  const std::uint64_t low = (rng_.next() & ~(3ULL << 62U)) | (2ULL << 62U);
+  constexpr char kDigits[] = "0123456789abcdef";
+  std::string text(36, '-');
+  std::size_t at = 0;
+  for (unsigned i = 0; i < 32; ++i) {
+    if (i == 8 || i == 12 || i == 16 || i == 20) ++at;
+    const std::uint64_t half = i < 16 ? high : low;
+    text[at++] = kDigits[(half >> (60U - 4U * (i % 16U))) & 15U];
+  }
+  return text;
+}
+
+std::string KeyMaker::make(const exporter::Message& message) {
+  if (kind_ == PartitionKey::Kind::kRandom) return uuid();
+  if (kind_ == PartitionKey::Kind::kStream) return cut(stream_name_);
+  std::optional<Json> document;
+  std::string key;
+  for (const Piece& piece : pieces_) {
+    if (piece.kind == Piece::Kind::kText) key += piece.text;
+    if (piece.kind == Piece::Kind::kStream) key += stream_name_;
+    if (piece.kind == Piece::Kind::kSequence) key += std::to_string(message.sequence.value());
+    if (piece.kind != Piece::Kind::kPointer) continue;
+    if (!document) {
+      const auto text = as_text(message.payload);
+      document = Json::parse(text.begin(), text.end(), nullptr, false);
+    }
+    const auto value = document->is_discarded() ? std::nullopt : value_at(*document, piece.text);
+    if (!value) {
+      fallbacks_->add();
+      return cut(stream_name_);
+    }
+    key += *value;
+  }
+  if (key.empty()) {
+    fallbacks_->add();
+    return cut(stream_name_);
+  }
+  return cut(std::move(key));
+}
+
+std::size_t KeyMaker::bytes_max() const {
+  if (kind_ == PartitionKey::Kind::kRandom) return 36;
+  if (kind_ == PartitionKey::Kind::kStream) return stream_name_.size();
+  return kKeyCharactersMax * 4;
+}
+
+}  // namespace weir::destination::kinesis
