@@ -155,6 +155,8 @@ struct DecodeFailure {
 class DecodeScratch {
  public:
   void clear() { joined_.clear(); }
+  /// Whether a view of what was decoded last may point in here.
+  [[nodiscard]] bool used() const { return !joined_.empty(); }
   std::string& add() { return joined_.emplace_back(); }
 
  private:

@@ -1,6 +1,5 @@
 #include "protocol/testing.h"
 
-#include <filesystem>
 #include <fstream>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -9,9 +8,7 @@ namespace weir::protocol::testing {
 
 const std::vector<Vector>& vectors() {
   static const std::vector<Vector> all = [] {
-    const auto path =
-        std::filesystem::path(__FILE__).parent_path() / "../../tests/golden/protocol_vectors.json";
-    std::ifstream file(path);
+    std::ifstream file(WEIR_SOURCE_ROOT "/tests/golden/protocol_vectors.json");
     std::vector<Vector> read;
     for (const auto& entry : nlohmann::json::parse(file)) {
       read.push_back({entry.at("name").get<std::string>(), entry.value("request", std::string()),
