@@ -146,21 +146,17 @@ class Weir:
             text = self.log()
             self.forget_process()
             raise StartFailed("(killed: no ready line)" if alive else status, text)
-        self.port = int(re.search(r":(\d+)", ready).group(1))
+        self.port = int(ready["port"])
+        self.admin_port = int(ready["admin"])
         return self
 
     def ready_line(self):
-        for output in self.outputs:
-            for line in output.lines:
-                if re.search(r"\bready\b", line) and re.search(r"127\.0\.0\.1:\d+", line):
-                    return line
+        """The line on standard output that says it accepts, taken apart."""
+        for line in self.out.lines:
+            found = re.fullmatch(r"weir ready: address=\S+ port=(?P<port>\d+) admin=(?P<admin>\d+) store=.*", line)
+            if found:
+                return found
         return None
-
-    @property
-    def admin_port(self):
-        found = re.search(r"admin\S*[ =:]+\"?(?:http://)?127\.0\.0\.1:(\d+)", self.log())
-        assert found, f"no admin port in the log:\n{self.log()}"
-        return int(found.group(1))
 
     def log(self):
         return "\n".join([*self.all_logs, *(output.text() for output in self.outputs)])
