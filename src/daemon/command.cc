@@ -1,5 +1,106 @@
 #include "daemon/command.h"
 
+#include "daemon/serve.h"
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <fmt/format.h>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unistd.h>
+#include <vector>
+
 namespace weir::daemon {
-int run_command(int, char**) { return 2; }
+namespace {
+
+constexpr int kUsage = 2;
+constexpr int kFailed = 1;
+
+struct ServeFlags {
+  std::string config;
+  // Kept as text: the key table checks them, as it checks everything else.
+  std::optional<std::string> store;
+  std::optional<std::string> port;
+  std::optional<std::string> admin_port;
+  std::optional<std::string> log_level;
+};
+
+std::vector<std::string> config_files(const std::string& named) {
+  if (!named.empty()) return with_drop_ins(named);
+  if (::access(kDefaultConfigFile, F_OK) == 0) return with_drop_ins(kDefaultConfigFile);
+  return {};
+}
+
+int run_serve(const ServeFlags& flags) {
+  ConfigSources sources;
+  sources.files = config_files(flags.config);
+  sources.environment = process_environment();
+  const auto add = [&](const char* flag, const char* key, const std::optional<std::string>& value) {
+    if (value) sources.options.push_back({flag, key, *value});
+  };
+  add("--store", "store.directory", flags.store);
+  add("--port", "server.port", flags.port);
+  add("--admin-port", "admin.port", flags.admin_port);
+  add("--log-level", "log.level", flags.log_level);
+  return serve(sources);
+}
+
+void add_serve(CLI::App& app, ServeFlags& flags, int& status) {
+  auto* serve_command = app.add_subcommand(
+      "serve", "Run the stream manager in the foreground until SIGTERM or SIGINT.");
+  serve_command->add_option("--config", flags.config,
+                            "Configuration file (YAML); files in conf.d beside it are read too. "
+                            "Default: /etc/weir/weir.yaml, if it exists.");
+  serve_command->add_option("--store", flags.store, "Directory of the store.");
+  serve_command->add_option("--port", flags.port, "Port for programs; 0 = any free one.");
+  serve_command->add_option("--admin-port", flags.admin_port,
+                            "Port for operators; 0 = any free one, -1 = none.");
+  serve_command->add_option("--log-level", flags.log_level, "trace, debug, info, warn or error.");
+  serve_command->footer(
+      "Prints one line, 'weir ready: port=... admin=... store=...', when programs can connect.\n"
+      "A first SIGTERM or SIGINT stops in order, a second one at once.\n"
+      "Settings: defaults, then files, then environment, then the options above.");
+  serve_command->callback([&flags, &status] { status = run_serve(flags); });
+}
+
+void add_validate(CLI::App& app, std::string& file, int& status) {
+  auto* validate_command = app.add_subcommand(
+      "validate", "Check a configuration file and say what is wrong, and where.");
+  validate_command->add_option("file", file, "The file; default: /etc/weir/weir.yaml.");
+  validate_command->callback([&file, &status] {
+    status = validate_files(with_drop_ins(file.empty() ? kDefaultConfigFile : file));
+  });
+}
+
+int run(int argc, char** argv) {
+  CLI::App app("weir keeps messages of local programs in durable streams and sends them on.",
+               "weir");
+  app.set_version_flag("--version", "weir " WEIR_VERSION);
+  app.require_subcommand(1);
+  int status = 0;
+  ServeFlags serve_flags;
+  std::string validate_file;
+  add_serve(app, serve_flags, status);
+  add_validate(app, validate_file, status);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    // CLI11 has many codes; ours are 0 (help, version) and 2.
+    return app.exit(error) == 0 ? 0 : kUsage;
+  }
+  return status;
+}
+
+}  // namespace
+
+int run_command(int argc, char** argv) {
+  try {
+    return run(argc, argv);
+  } catch (const std::exception& error) {
+    std::fputs(fmt::format("weir: {}\n", error.what()).c_str(), stderr);
+    return kFailed;
+  }
+}
+
 }  // namespace weir::daemon

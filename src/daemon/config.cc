@@ -209,7 +209,13 @@ class Checker {
                                          log::escaped(stream.definition.name), first->second.source,
                                          first->second.line));
       }
-      if (problems_.size() != before || stream.definition.name.empty()) continue;
+      // What is incomplete was reported when it was read; once is enough.
+      const bool incomplete =
+          stream.definition.name.empty() ||
+          std::any_of(stream.exports.begin(), stream.exports.end(), [](const DeclaredExport& e) {
+            return !e.type_written || e.config.identifier.empty();
+          });
+      if (problems_.size() != before || incomplete) continue;
       if (const std::string why = protocol::validate(stream.definition, path); !why.empty()) {
         report(stream.where, why);
       }

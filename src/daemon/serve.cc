@@ -15,15 +15,24 @@ void print_problems(const std::vector<Problem>& problems) {
   for (const auto& problem : problems) fmt::print(stderr, "{}\n", problem.text());
 }
 
-void say_ready(const Daemon& daemon) {
+std::string address_text(const std::string& bind_address, int port) {
+  const bool v6 = bind_address.find(':') != std::string::npos;
+  return v6 ? fmt::format("[{}]:{}", bind_address, port) : fmt::format("{}:{}", bind_address, port);
+}
+
+// Programs that start weir wait for this line, so its form is a promise.
+void say_ready(const Daemon& daemon, const std::string& address, const std::string& admin_address) {
   const std::string admin = daemon.admin_port() < 0 ? "off" : std::to_string(daemon.admin_port());
-  fmt::print("weir ready: port={} admin={} store={}\n", daemon.server_port(), admin,
+  fmt::print("weir ready: address={} port={} admin={} store={}\n",
+             address_text(address, daemon.server_port()), daemon.server_port(), admin,
              daemon.store_directory());
   std::fflush(stdout);
-  log::info("weir is ready.", {{"version", WEIR_VERSION},
-                               {"port", daemon.server_port()},
-                               {"admin", admin},
-                               {"store", daemon.store_directory()}});
+  log::info("weir accepts connections.",
+            {{"version", WEIR_VERSION},
+             {"address", address_text(address, daemon.server_port())},
+             {"admin_address",
+              daemon.admin_port() < 0 ? "off" : address_text(admin_address, daemon.admin_port())},
+             {"store", daemon.store_directory()}});
   notify_supervisor("READY=1");
 }
 
@@ -45,6 +54,8 @@ int serve(const ConfigSources& sources) {
   }
   for (const auto& note : loaded.config.notes) log::warn(note);
 
+  const std::string address = loaded.config.server.bind_address;
+  const std::string admin_address = loaded.config.admin.bind_address;
   auto daemon = Daemon::start(std::move(loaded.config));
   if (!daemon) {
     fmt::print(stderr, "weir does not start: {}\n", daemon.error().what);
@@ -52,7 +63,7 @@ int serve(const ConfigSources& sources) {
   }
   loaded = {};
   ::malloc_trim(0);  // what starting needed is not needed again
-  say_ready(**daemon);
+  say_ready(**daemon, address, admin_address);
   const int signal = signals.wait();
   log::info("Stopping.", {{"signal", signal}});
   notify_supervisor("STOPPING=1");

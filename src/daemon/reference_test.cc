@@ -1,0 +1,256 @@
+// Keeps the key table, docs/configuration.md and packaging/weir.yaml the same, and every metric in
+// docs/metrics.md. With WEIR_REWRITE=1 in the environment the files are written instead.
+
+#include "daemon/config.h"
+#include "daemon/environment.h"
+#include "daemon/schema.h"
+
+#include <cstdlib>
+#include <filesystem>
+#include <fmt/format.h>
+#include <fstream>
+#include <gtest/gtest.h>
+#include <regex>
+#include <sstream>
+
+namespace weir::daemon {
+namespace {
+
+namespace fs = std::filesystem;
+
+fs::path root() { return fs::path(__FILE__).parent_path().parent_path().parent_path(); }
+
+std::string read(const fs::path& path) {
+  std::ifstream file(path);
+  EXPECT_TRUE(file.good()) << path;
+  std::ostringstream content;
+  content << file.rdbuf();
+  return content.str();
+}
+
+bool rewriting() { return std::getenv("WEIR_REWRITE") != nullptr; }
+
+void expect_file(const fs::path& path, const std::string& wanted) {
+  if (rewriting()) std::ofstream(path) << wanted;
+  EXPECT_EQ(read(path), wanted) << "Run this test with WEIR_REWRITE=1 to write " << path;
+}
+
+bool holds_keys(const Key& key) { return key.kind == Kind::kSection || key.kind == Kind::kList; }
+
+std::string escaped_cell(const std::string& text) {
+  return std::regex_replace(text, std::regex("\\|"), "\\|");
+}
+
+std::string key_tables() {
+  std::string out;
+  for_each_key([&](const std::string& path, const Key& key) {
+    if (holds_keys(key)) {
+      out +=
+          fmt::format("\n### `{}`\n\n{}\n\n| key | type | default | meaning |\n|---|---|---|---|\n",
+                      path, key.doc);
+      return;
+    }
+    const std::string fallback = key.required               ? "required"
+                                 : key.default_text.empty() ? "–"
+                                                            : "`" + key.default_text + "`";
+    out += fmt::format("| `{}` | {} | {} | {} |\n", path, escaped_cell(type_text(key)), fallback,
+                       escaped_cell(key.doc));
+  });
+  return out;
+}
+
+std::string environment_table() {
+  std::string out = "\n| variable | sets | meaning |\n|---|---|---|\n";
+  for (const auto& each : environment_names()) {
+    out += fmt::format("| `{}` | {} | {} |\n", each.name,
+                       each.key.empty() ? "–" : fmt::format("`{}`", each.key),
+                       escaped_cell(std::string(each.doc)));
+  }
+  return out;
+}
+
+// Replaces what stands between "<!-- NAME: begin ... -->" and "<!-- NAME: end -->".
+std::string with_part(const std::string& text, const std::string& name, const std::string& part) {
+  const auto begin = text.find("<!-- " + name + ": begin");
+  const auto end = text.find("<!-- " + name + ": end -->");
+  EXPECT_TRUE(begin != std::string::npos && end != std::string::npos) << name;
+  if (begin == std::string::npos || end == std::string::npos) return text;
+  const auto head = text.find('\n', begin) + 1;
+  return text.substr(0, head) + part + "\n" + text.substr(end);
+}
+
+void add_wrapped(std::string& out, const std::string& indent, const std::string& text) {
+  constexpr std::size_t kColumns = 96;
+  std::istringstream words(text);
+  std::string line;
+  for (std::string word; words >> word;) {
+    if (!line.empty() && indent.size() + 3 + line.size() + 1 + word.size() > kColumns) {
+      out += "## " + indent + line + "\n";
+      line.clear();
+    }
+    line += (line.empty() ? "" : " ") + word;
+  }
+  if (!line.empty()) out += "## " + indent + line + "\n";
+}
+
+std::string sample_value(const Key& key) {
+  if (!key.sample.empty()) return key.sample;
+  if (key.default_text.empty() || key.kind == Kind::kInteger || key.kind == Kind::kFlag) {
+    return key.default_text;
+  }
+  const bool plain = key.default_text.find_first_not_of(
+                         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./") ==
+                     std::string::npos;
+  return plain ? key.default_text : "\"" + key.default_text + "\"";
+}
+
+std::string range_text(const Key& key) {
+  std::string text = key.kind == Kind::kText ? "" : " (" + type_text(key) + ")";
+  if (key.required) text += " Required.";
+  return text;
+}
+
+void add_sample(std::string& out, const Key& key, const std::string& indent, bool first_of_element);
+
+void add_children(std::string& out, const std::vector<Key>& children, const std::string& indent) {
+  for (const auto& child : children) add_sample(out, child, indent, false);
+}
+
+void add_list(std::string& out, const Key& key, const std::string& indent) {
+  bool first = true;
+  for (const auto& child : key.children) {
+    add_sample(out, child, indent + "  ", first);
+    first = false;
+  }
+}
+
+void add_sample(std::string& out, const Key& key, const std::string& indent,
+                bool first_of_element) {
+  const std::string lead = first_of_element ? indent.substr(0, indent.size() - 2) + "- " : indent;
+  if (key.kind == Kind::kChoiceOrSection) {
+    add_wrapped(out, indent, key.doc + range_text(key));
+    out += "#" + indent + key.name + ":\n";
+    // One of the two; the other is described.
+    add_sample(out, key.children.front(), indent + "  ", false);
+    for (std::size_t i = 1; i < key.children.size(); ++i) {
+      add_wrapped(out, indent,
+                  "or " + key.children[i].name + ": " + key.children[i].sample + " - " +
+                      key.children[i].doc);
+    }
+    return;
+  }
+  if (holds_keys(key)) {
+    if (indent.empty()) out += "\n";
+    add_wrapped(out, indent, key.doc);
+    out += "#" + lead + key.name + ":\n";
+    if (key.kind == Kind::kList) {
+      add_list(out, key, indent + "  ");
+    } else {
+      add_children(out, key.children, indent + "  ");
+    }
+    return;
+  }
+  add_wrapped(out, indent, key.doc + range_text(key));
+  out += "#" + lead + key.name + ": " + sample_value(key) + "\n";
+}
+
+std::string sample() {
+  std::string out =
+      "## Every key of weir's configuration, with its default or an example.\n"
+      "## Lines with one # are settings: remove the # to use them (and the # of the section\n"
+      "## above). Lines with two explain what follows. Check with: weir validate weir.yaml\n"
+      "## docs/configuration.md says the same as a reference. This file is made from the same\n"
+      "## table as the parser.\n";
+  for (const auto& section : schema().children) add_sample(out, section, "", false);
+  return out;
+}
+
+// The sample as somebody would use it who wants everything.
+std::string uncommented(const std::string& text) {
+  std::istringstream lines(text);
+  std::string out;
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with("##")) continue;
+    out += (line.starts_with("#") ? line.substr(1) : line) + "\n";
+  }
+  return out;
+}
+
+TEST(Reference, documents_every_key_with_type_range_and_default) {
+  const auto path = root() / "docs/configuration.md";
+  expect_file(path, with_part(read(path), "keys", key_tables()));
+}
+
+TEST(Reference, documents_every_environment_variable) {
+  const auto path = root() / "docs/configuration.md";
+  expect_file(path, with_part(read(path), "environment", environment_table()));
+}
+
+TEST(Reference, the_sample_has_every_key) { expect_file(root() / "packaging/weir.yaml", sample()); }
+
+TEST(Reference, the_sample_is_a_valid_configuration_that_changes_nothing) {
+  const auto loaded = parse_config(read(root() / "packaging/weir.yaml"), "weir.yaml");
+  EXPECT_TRUE(loaded.problems.empty());
+  EXPECT_TRUE(loaded.config.streams.empty());
+}
+
+// Keys of one kind of export stand beside those of another, so exactly those are complained about.
+TEST(Reference, the_sample_parses_with_all_keys_uncommented) {
+  const auto loaded = parse_config(uncommented(read(root() / "packaging/weir.yaml")), "weir.yaml");
+  const std::regex other_type("'(uri|directory|format|http|file)' is a key of .* exports");
+  std::size_t of_other_types = 0;
+  for (const auto& problem : loaded.problems) {
+    if (std::regex_search(problem.text(), other_type)) {
+      ++of_other_types;
+    } else {
+      ADD_FAILURE() << problem.text();
+    }
+  }
+  EXPECT_EQ(of_other_types, 5U);
+  ASSERT_EQ(loaded.config.streams.size(), 1U);
+  EXPECT_EQ(loaded.config.streams[0].exports.size(), 1U);
+}
+
+TEST(Reference, the_quickstart_configuration_is_valid) {
+  const auto loaded = parse_config(read(root() / "packaging/quickstart.yaml"), "quickstart.yaml");
+  for (const auto& problem : loaded.problems) ADD_FAILURE() << problem.text();
+  EXPECT_EQ(loaded.config.streams.size(), 1U);
+}
+
+// Every Descriptor in a metrics.h has a row in docs/metrics.md, with its labels and words, and the
+// document names no metric that does not exist.
+TEST(Reference, documents_every_metric) {
+  const auto path = root() / "docs/metrics.md";
+  const std::regex descriptor(
+      R"rx(\{\s*"(weir_\w+)",\s*(?:metrics::)?Type::k(\w+),\s*"([^"]*)",\s*((?:"(?:[^"\\]|\\.)*"\s*)+)\})rx");
+  std::string table;
+  std::vector<fs::path> folders;
+  for (const auto& folder : fs::directory_iterator(root() / "src"))
+    folders.push_back(folder.path());
+  std::sort(folders.begin(), folders.end());
+  for (const auto& folder : folders) {
+    const auto header = folder / "metrics.h";
+    if (!fs::exists(header)) continue;
+    const std::string text = read(header);
+    table += fmt::format("\n### {}\n\n| name | type | labels | meaning |\n|---|---|---|---|\n",
+                         folder.filename().string());
+    const auto begin = std::sregex_iterator(text.begin(), text.end(), descriptor);
+    std::size_t found = 0;
+    for (auto match = begin; match != std::sregex_iterator(); ++match, ++found) {
+      const std::string help =
+          std::regex_replace((*match)[4].str(), std::regex(R"("\s*"|^"|"\s*$)"), "");
+      const std::string type = (*match)[2] == "Counter" ? "counter" : "gauge";
+      const std::string labels = (*match)[3].str();
+      table += fmt::format("| `{}` | {} | {} | {} |\n", (*match)[1].str(), type,
+                           labels.empty() ? "–" : "`" + labels + "`", escaped_cell(help));
+    }
+    const std::regex named("\"weir_\\w+\"");
+    const auto names = std::distance(std::sregex_iterator(text.begin(), text.end(), named),
+                                     std::sregex_iterator());
+    EXPECT_EQ(found, static_cast<std::size_t>(names)) << "cannot read a descriptor in " << header;
+  }
+  expect_file(path, with_part(read(path), "metrics", table));
+}
+
+}  // namespace
+}  // namespace weir::daemon
