@@ -1,5 +1,6 @@
 #include "daemon/command.h"
 
+#include "cli/commands.h"
 #include "daemon/serve.h"
 
 #include <CLI/CLI.hpp>
@@ -83,13 +84,14 @@ int run(int argc, char** argv) {
   std::string validate_file;
   add_serve(app, serve_flags, status);
   add_validate(app, validate_file, status);
+  const cli::Commands client_commands(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     // CLI11 has many codes; ours are 0 (help, version) and 2.
     return app.exit(error) == 0 ? 0 : kUsage;
   }
-  return status;
+  return status != 0 ? status : client_commands.status();
 }
 
 }  // namespace

@@ -1,0 +1,301 @@
+#include "admin/admin.h"
+
+#include "admin/metrics.h"
+#include "admin/request_check.h"
+
+#include <arpa/inet.h>
+#include <atomic>
+#include <cerrno>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+#include <vector>
+
+namespace weir::admin {
+namespace {
+
+using ::testing::EndsWith;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
+
+// A client that says exactly what a test wants, and hears everything.
+class RawClient {
+ public:
+  explicit RawClient(std::uint16_t port) : socket_(::socket(AF_INET, SOCK_STREAM, 0)) {
+    timeval limit{30, 0};
+    ::setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    connected_ = ::connect(socket_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+  }
+  ~RawClient() { ::close(socket_); }
+  RawClient(const RawClient&) = delete;
+  RawClient& operator=(const RawClient&) = delete;
+
+  [[nodiscard]] bool connected() const { return connected_; }
+  void send(const std::string& text) const {
+    std::string_view rest = text;
+    while (!rest.empty()) {
+      const ssize_t n = ::send(socket_, rest.data(), rest.size(), MSG_NOSIGNAL);
+      if (n <= 0) return;  // the server has heard enough
+      rest.remove_prefix(static_cast<std::size_t>(n));
+    }
+  }
+  void finish_sending() const { ::shutdown(socket_, SHUT_WR); }
+
+  // Everything until the server closes; "(reset)" or "(timeout)" appended if that happens.
+  std::string all() {
+    std::string text;
+    char chunk[4096];
+    while (true) {
+      const ssize_t n = ::recv(socket_, chunk, sizeof chunk, 0);
+      if (n > 0) text.append(chunk, static_cast<std::size_t>(n));
+      if (n == 0) return text;
+      if (n < 0) return text + (errno == ECONNRESET ? "(reset)" : "(timeout)");
+    }
+  }
+
+  // One response with a Content-Length.
+  std::string one() {
+    std::string text;
+    char c = 0;
+    while (text.find("\r\n\r\n") == std::string::npos) {
+      if (::recv(socket_, &c, 1, 0) != 1) return text + "(ended)";
+      text += c;
+    }
+    const auto at = text.find("Content-Length: ");
+    std::size_t left = at == std::string::npos ? 0 : std::stoul(text.substr(at + 16));
+    for (; left > 0; --left) {
+      if (::recv(socket_, &c, 1, 0) != 1) return text + "(ended)";
+      text += c;
+    }
+    return text;
+  }
+
+ private:
+  int socket_;
+  bool connected_ = false;
+};
+
+class Admin : public ::testing::Test {
+ protected:
+  void start(Options options = {}) {
+    options.port = 0;
+    Sources sources;
+    sources.metrics_text = [] { return std::string("weir_test 1\n"); };
+    sources.live = [this] { return live_.load(); };
+    sources.ready = [this] { return ready_.load(); };
+    sources.status_json = [] { return std::string("{\"streams\":[]}\n"); };
+    sources.registry = &registry_;
+    auto started = AdminServer::start(options, std::move(sources));
+    ASSERT_TRUE(started) << started.error().what;
+    server_ = std::move(*started);
+  }
+  void SetUp() override { start(); }
+
+  [[nodiscard]] std::string host() const { return "127.0.0.1:" + std::to_string(server_->port()); }
+
+  std::string request(const std::string& method, const std::string& path,
+                      const std::string& headers = {}) {
+    RawClient client(server_->port());
+    client.send(method + " " + path + " HTTP/1.1\r\nHost: " + host() + "\r\nConnection: close\r\n" +
+                headers + "\r\n");
+    return client.all();
+  }
+  std::string get(const std::string& path, const std::string& headers = {}) {
+    return request("GET", path, headers);
+  }
+  std::string get_as(const std::string& host) {
+    RawClient client(server_->port());
+    client.send("GET /status HTTP/1.1\r\nHost: " + host + "\r\nConnection: close\r\n\r\n");
+    return client.all();
+  }
+
+  metrics::Registry registry_;
+  std::atomic<bool> live_{true};
+  std::atomic<bool> ready_{true};
+  std::unique_ptr<AdminServer> server_;
+};
+
+TEST_F(Admin, answers_its_pages) {
+  const auto metrics = get("/metrics");
+  EXPECT_THAT(metrics, StartsWith("HTTP/1.1 200 "));
+  EXPECT_THAT(metrics, HasSubstr("text/plain; version=0.0.4"));
+  EXPECT_THAT(metrics, EndsWith("\r\n\r\nweir_test 1\n"));
+  const auto status = get("/status");
+  EXPECT_THAT(status, HasSubstr("Content-Type: application/json\r\n"));
+  EXPECT_THAT(status, EndsWith("\r\n\r\n{\"streams\":[]}\n"));
+  EXPECT_THAT(get("/livez"), StartsWith("HTTP/1.1 200 "));
+  EXPECT_THAT(get("/readyz"), StartsWith("HTTP/1.1 200 "));
+  EXPECT_THAT(get("/"), HasSubstr("/metrics"));
+  EXPECT_THAT(get("/readyz?verbose"), StartsWith("HTTP/1.1 200 ")) << "a query is ignored";
+}
+
+TEST_F(Admin, says_when_something_is_wrong) {
+  live_ = false;
+  EXPECT_THAT(get("/livez"), StartsWith("HTTP/1.1 503 "));
+  EXPECT_THAT(get("/readyz"), StartsWith("HTTP/1.1 200 "));
+  ready_ = false;
+  EXPECT_THAT(get("/readyz"), StartsWith("HTTP/1.1 503 "));
+}
+
+TEST_F(Admin, head_has_the_head_only) {
+  const auto head = request("HEAD", "/metrics");
+  EXPECT_THAT(head, StartsWith("HTTP/1.1 200 "));
+  EXPECT_THAT(head, HasSubstr("Content-Length: 12\r\n"));
+  EXPECT_THAT(head, EndsWith("\r\n\r\n"));
+}
+
+TEST_F(Admin, protects_what_it_answers) {
+  for (const char* path : {"/", "/metrics", "/status", "/nothing"}) {
+    const auto answer = get(path);
+    EXPECT_THAT(answer, HasSubstr("Content-Security-Policy: default-src 'none';"));
+    EXPECT_THAT(answer, HasSubstr("frame-ancestors 'none'"));
+    EXPECT_THAT(answer, HasSubstr("X-Content-Type-Options: nosniff\r\n"));
+    EXPECT_THAT(answer, HasSubstr("Referrer-Policy: no-referrer\r\n"));
+    EXPECT_THAT(answer, HasSubstr("Cache-Control: no-store\r\n"));
+    EXPECT_THAT(answer, Not(HasSubstr("Access-Control")));
+  }
+}
+
+TEST_F(Admin, repeats_nothing_of_what_it_does_not_know) {
+  const auto answer = get("/<script>alert(1)</script>");
+  EXPECT_THAT(answer, StartsWith("HTTP/1.1 404 "));
+  EXPECT_THAT(answer, Not(HasSubstr("script>")));
+  for (const char* method : {"POST", "PUT", "DELETE", "OPTIONS", "TRACE", "PATCH"}) {
+    const auto refused = request(method, "/status");
+    EXPECT_THAT(refused, StartsWith("HTTP/1.1 405 ")) << method;
+    EXPECT_THAT(refused, HasSubstr("Allow: GET, HEAD\r\n"));
+  }
+  EXPECT_THAT(request("BREW", "/pot"), StartsWith("HTTP/1.1 405 "));
+}
+
+TEST_F(Admin, serves_only_hosts_that_are_this_machine) {
+  const auto port = std::to_string(server_->port());
+  for (const auto& good : std::initializer_list<std::string>{
+           "127.0.0.1:" + port, "localhost:" + port, "LocalHost:" + port, "[::1]:" + port,
+           "127.8.8.8:" + port}) {
+    EXPECT_THAT(get_as(good), StartsWith("HTTP/1.1 200 ")) << good;
+  }
+  for (const auto& bad : std::initializer_list<std::string>{
+           "evil.example:" + port, std::string("127.0.0.1"), std::string("localhost"),
+           std::string("127.0.0.1:1"), "127.0.0.1.evil.example:" + port, "127.0.0.1:" + port + "0",
+           "[::1", "[::1]x:" + port, std::string(), "127.0.0.256:" + port,
+           "localhost:" + port + "/"}) {
+    EXPECT_THAT(get_as(bad), StartsWith("HTTP/1.1 421 ")) << bad;
+  }
+  RawClient no_host(server_->port());
+  no_host.send("GET /status HTTP/1.1\r\nConnection: close\r\n\r\n");
+  EXPECT_THAT(no_host.all(), StartsWith("HTTP/1.1 421 "));
+}
+
+TEST_F(Admin, refuses_what_another_sites_page_sends) {
+  EXPECT_THAT(get("/status", "Origin: http://evil.example\r\n"), StartsWith("HTTP/1.1 403 "));
+  EXPECT_THAT(get("/status", "Origin: null\r\n"), StartsWith("HTTP/1.1 403 "));
+  EXPECT_THAT(get("/status", "Sec-Fetch-Site: cross-site\r\n"), StartsWith("HTTP/1.1 403 "));
+  EXPECT_THAT(get("/status", "Origin: http://" + host() + "\r\nSec-Fetch-Site: same-origin\r\n"),
+              StartsWith("HTTP/1.1 200 "));
+}
+
+TEST_F(Admin, limits_header_and_body) {
+  EXPECT_THAT(get("/status", "X-Long: " + std::string(20'000, 'x') + "\r\n"),
+              StartsWith("HTTP/1.1 431 "));
+  RawClient client(server_->port());
+  client.send("POST /status HTTP/1.1\r\nHost: " + host() + "\r\nContent-Length: 100000\r\n\r\n" +
+              std::string(100'000, 'x'));
+  client.finish_sending();
+  const auto answer = client.all();
+  EXPECT_THAT(answer, StartsWith("HTTP/1.1 413 "));
+  EXPECT_THAT(answer, Not(HasSubstr("(reset)")));
+}
+
+TEST_F(Admin, answers_nonsense_with_bad_request_and_closes) {
+  for (const auto& nonsense :
+       {std::string("\x01\x02\x03\r\n\r\n"), std::string("GET\r\n\r\n"),
+        std::string("GET / HTTP/9.9\r\n\r\n"), std::string("GET / HTTP/1.1\r\nA B: c\r\n\r\n"),
+        std::string("GET / HTTP/1.1\r\nContent-Length: -1\r\n\r\n")}) {
+    RawClient client(server_->port());
+    client.send(nonsense);
+    EXPECT_THAT(client.all(), StartsWith("HTTP/1.1 400 ")) << nonsense;
+  }
+  EXPECT_THAT(get("/livez"), StartsWith("HTTP/1.1 200 ")) << "others do not notice";
+}
+
+TEST_F(Admin, one_connection_may_ask_again_and_again) {
+  RawClient client(server_->port());
+  const std::string ask = "GET /livez HTTP/1.1\r\nHost: " + host() + "\r\n\r\n";
+  for (int i = 0; i < 5; ++i) {
+    client.send(ask);
+    EXPECT_THAT(client.one(), EndsWith("\r\n\r\nok\n"));
+  }
+  client.send(ask + ask);
+  EXPECT_THAT(client.one(), EndsWith("ok\n"));
+  EXPECT_THAT(client.one(), EndsWith("ok\n"));
+}
+
+TEST_F(Admin, counts_what_it_answers) {
+  get("/livez");
+  get("/nothing");
+  get("/nothing");
+  EXPECT_EQ(registry_.counter(kRequestsTotal, {"200"}).value(), 1U);
+  EXPECT_EQ(registry_.counter(kRequestsTotal, {"404"}).value(), 2U);
+}
+
+TEST_F(Admin, has_room_for_so_many_connections_and_says_so) {
+  server_.reset();
+  Options options;
+  options.connections_max = 3;
+  start(options);
+  std::vector<std::unique_ptr<RawClient>> held;
+  for (int i = 0; i < 3; ++i) {
+    held.push_back(std::make_unique<RawClient>(server_->port()));
+    held.back()->send("GET /livez HTTP/1.1\r\nHost: " + host() + "\r\n\r\n");
+    EXPECT_THAT(held.back()->one(), EndsWith("ok\n"));
+  }
+  EXPECT_THAT(get("/livez"), StartsWith("HTTP/1.1 503 "));
+  EXPECT_EQ(registry_.counter(kConnectionsRefusedTotal).value(), 1U);
+  held.front()->send("GET /livez HTTP/1.1\r\nHost: " + host() + "\r\nConnection: close\r\n\r\n");
+  held.front()->all();
+  held.erase(held.begin());
+  // The place is free again as soon as the server has seen the end.
+  std::string answer;
+  for (int i = 0; i < 10'000 && !answer.starts_with("HTTP/1.1 200 "); ++i) answer = get("/livez");
+  EXPECT_THAT(answer, StartsWith("HTTP/1.1 200 "));
+}
+
+TEST_F(Admin, names_a_port_that_is_in_use) {
+  Options options;
+  options.port = server_->port();
+  const auto second = AdminServer::start(options, {});
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().code, Errc::kUnavailable);
+  EXPECT_THAT(second.error().what, HasSubstr(std::to_string(server_->port())));
+  EXPECT_THAT(second.error().what, HasSubstr("in use"));
+}
+
+TEST_F(Admin, refuses_options_that_make_no_sense) {
+  Options options;
+  options.bind_address = "nowhere";
+  EXPECT_EQ(AdminServer::start(options, {}).error().code, Errc::kInvalidArgument);
+  options = {};
+  options.connections_max = 0;
+  EXPECT_THAT(AdminServer::start(options, {}).error().what, HasSubstr("connections_max"));
+}
+
+TEST_F(Admin, stops_while_connections_are_open) {
+  RawClient idle(server_->port());
+  RawClient half(server_->port());
+  half.send("GET /st");
+  get("/livez");  // both were accepted before this one
+  server_.reset();
+  EXPECT_THAT(idle.all(), Not(HasSubstr("(timeout)")));
+}
+
+}  // namespace
+}  // namespace weir::admin
