@@ -56,6 +56,7 @@ struct Scheduler::StreamState {
   std::vector<std::uint64_t> serials;  // in definition order
   bool loading = true;
   std::vector<Engine::Wanted> wanted;  // while loading
+  bool had_messages = false;
   std::optional<MoveFilter::Interest> interest;
 };
 
@@ -66,7 +67,7 @@ Scheduler::~Scheduler() = default;
 void Scheduler::set_exports(StreamId id, const std::string& stream_name,
                             std::shared_ptr<stream::LogReader> log,
                             std::shared_ptr<stream::CursorStore> cursors,
-                            std::vector<Engine::Wanted> wanted) {
+                            std::vector<Engine::Wanted> wanted, bool had_messages) {
   auto& slot = streams_[id];
   const bool is_new = slot == nullptr;
   if (is_new) slot = std::make_unique<StreamState>();
@@ -76,6 +77,7 @@ void Scheduler::set_exports(StreamId id, const std::string& stream_name,
   stream.log = std::move(log);
   stream.cursors = std::move(cursors);
   if (is_new) {
+    stream.had_messages = had_messages;
     environment_.hands.keep(
         {CursorTask::Kind::kLoad, id, 0, 0, stream_name, stream.cursors, stream::Cursor{}});
   }
@@ -156,7 +158,7 @@ void Scheduler::add_export(StreamState& stream, Engine::Wanted want,
   make_destination(stream, *item);
   look(stream, *item);
   const bool restored = cursor && cursor->type == item->machine.config().type;
-  const bool expected = saved != nullptr && stream.log->durable_end() > SequenceNumber(0);
+  const bool expected = saved != nullptr && stream.had_messages;
   environment_.reporter.started(stream.name, item->machine, restored, expected);
 }
 

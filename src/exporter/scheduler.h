@@ -65,11 +65,12 @@ class Scheduler {
   Scheduler(const Options& options, Environment environment);
   ~Scheduler();
 
-  /// See `Engine`; the board's rows were set already.
+  /// See `Engine`; the board's rows were set already. `had_messages`: the stream held some when it
+  /// was opened, so that positions should be there.
   void set_exports(StreamId id, const std::string& stream_name,
                    std::shared_ptr<stream::LogReader> log,
-                   std::shared_ptr<stream::CursorStore> cursors,
-                   std::vector<Engine::Wanted> wanted);
+                   std::shared_ptr<stream::CursorStore> cursors, std::vector<Engine::Wanted> wanted,
+                   bool had_messages);
   void remove_stream(StreamId id);
 
   void delivered(std::uint64_t job_id, const Delivery& delivery);
