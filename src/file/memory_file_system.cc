@@ -14,7 +14,7 @@
 namespace weir::file {
 namespace {
 
-constexpr std::size_t kChunkBytes = 64 * 1024;
+constexpr std::size_t kChunkBytes = std::size_t{64} * 1024;
 constexpr std::size_t kFirstChunkBytes = 512;
 
 /// What all files of one file system together use.

@@ -13,7 +13,7 @@ namespace {
 constexpr std::uint32_t kPolynomial = 0x82f63b78U;  // Castagnoli, bit-reversed: bit 31 is x^0
 constexpr std::uint64_t kRecordBytesMin = kRecordOverheadBytes + 1;
 /// Candidates up to this size are simply checked.
-constexpr std::uint64_t kDirectBytes = 8 * 1024;
+constexpr std::uint64_t kDirectBytes = std::uint64_t{8} * 1024;
 /// How far a number may jump beyond what fits into the file.
 constexpr std::uint64_t kJumpSlack = 65'536;
 

@@ -16,7 +16,7 @@ namespace weir::segment {
 /// A stretch of a file in memory that moves along with the reader. Fixed size.
 class Window {
  public:
-  static constexpr std::size_t kBytes = 256 * 1024;
+  static constexpr std::size_t kBytes = std::size_t{256} * 1024;
 
   Window(file::File& file, std::uint64_t file_bytes) : file_(file), file_bytes_(file_bytes) {}
 

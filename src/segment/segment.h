@@ -124,7 +124,7 @@ struct IndexEntry {
   SequenceNumber sequence;
   std::uint64_t offset = 0;
 };
-inline constexpr std::uint64_t kIndexStrideBytes = 64 * 1024;
+inline constexpr std::uint64_t kIndexStrideBytes = std::uint64_t{64} * 1024;
 
 /// What a scan of one segment file found.
 struct Scan {

@@ -11,12 +11,12 @@ namespace {
 
 /// Payloads up to this size are copied behind their heads, so that a group goes out as one piece;
 /// copying more costs more than another entry in the list of pieces.
-constexpr std::size_t kCopiedPayloadMax = 4 * 1024;
+constexpr std::size_t kCopiedPayloadMax = std::size_t{4} * 1024;
 /// A larger group goes out in several writes; keeps the buffer in the processor's cache.
-constexpr std::size_t kStagingBytes = 256 * 1024;
+constexpr std::size_t kStagingBytes = std::size_t{256} * 1024;
 constexpr std::size_t kPiecesMax = 256;
 
-constexpr std::array<std::byte, 64 * 1024> kZeros{};
+constexpr std::array<std::byte, std::size_t{64} * 1024> kZeros{};
 
 }  // namespace
 

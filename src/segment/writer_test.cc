@@ -36,6 +36,7 @@ const Header kHeader{77, SequenceNumber(5), 1'000};
 Result<void> append(Writer& writer, const std::vector<std::string>& payloads,
                     std::int64_t append_ms = 2'000) {
   std::vector<Writer::Entry> entries;
+  entries.reserve(payloads.size());
   for (const std::string& payload : payloads) entries.push_back({append_ms, as_bytes(payload)});
   return writer.append(entries);
 }

@@ -19,7 +19,7 @@ namespace {
 
 constexpr std::uint64_t kIdentity = 0x0123456789abcdef;
 constexpr std::size_t kEditBytes = 8;
-constexpr std::size_t kBytesMax = 16 * 1024;
+constexpr std::size_t kBytesMax = std::size_t{16} * 1024;
 
 void require(bool condition) {
   if (!condition) std::abort();
