@@ -50,6 +50,8 @@ class Session final : public Loop::Handler {
   Instant drain_until;
 
   std::uint32_t interest = 0;
+  bool out_stuck = false;    ///< the socket did not take all of `out` at once
+  bool was_busy = false;     ///< since `busy_since`
   bool touched = false;      ///< to be looked at when the turn ends
   bool resuming = false;     ///< its input is offered again before the turn ends
   bool watched = false;      ///< has a deadline

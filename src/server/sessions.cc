@@ -279,10 +279,11 @@ void Sessions::taken(Session& s, const Peer::Taken& what, Bytes rest) {
     s.in_progress_at = now();
     watch(s);
   }
-  if (s.peer.busy()) {
+  if (s.peer.busy() && !s.was_busy) {
     s.busy_since = now();
     watch(s);
   }
+  s.was_busy = s.peer.busy();
   // An answer carries the acknowledgement of what was received. Where none is due, a client with
   // Nagle's algorithm on would wait 40 ms before it sends the rest.
   if (s.out.empty() && s.peer.appends.waiting == 0 && what.next != Peer::Next::kEnd) {
@@ -327,12 +328,14 @@ void Sessions::flush(Session& s) {
   if (s.unsent() == 0) {
     spare_.give(std::exchange(s.out, {}));
     s.out_sent = 0;
+    s.out_stuck = false;
   } else {
     if (s.out_sent >= kSendAtOnceBytes && s.out_sent >= s.out.size() / 2) {
       s.out.consume(s.out_sent);
       s.out_sent = 0;
     }
-    if (bytes > 0 || s.charged_out == 0) s.out_progress_at = now();
+    if (bytes > 0 || !s.out_stuck) s.out_progress_at = now();
+    s.out_stuck = true;
     watch(s);
   }
   account(s);
@@ -517,7 +520,7 @@ bool Sessions::check_deadlines(Session& s, Instant at) {
       s.peer.handshake_timed_out();
     }
   }
-  if (s.unsent() > 0) {
+  if (s.out_stuck) {
     any = true;
     if (at - s.out_progress_at >= milliseconds(options.stall_timeout_ms)) {
       bury(s, CloseReason::kAnswerStall);
