@@ -45,7 +45,7 @@ class Core final : public Hands {
   void keep(CursorTask task) override { cursor_tasks_.push(std::move(task)); }
 
   void run_scheduler() {
-    Instant next = Instant::min();
+    Instant next{};
     while (!stopping_.load()) {
       for (auto& news : mailbox_.wait(next, clock_)) news(scheduler_);
       next = scheduler_.run_once();

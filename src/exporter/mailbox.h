@@ -40,9 +40,9 @@ class Mailbox {
         changed_.wait(mutex_);
         continue;
       }
-      const Duration left = deadline - clock.now();
-      if (left <= Duration::zero()) break;
-      changed_.wait_until(mutex_, std::chrono::steady_clock::now() + left);
+      const Instant now = clock.now();
+      if (now >= deadline) break;
+      changed_.wait_until(mutex_, std::chrono::steady_clock::now() + (deadline - now));
     }
     woken_ = false;
     return std::exchange(news_, {});
