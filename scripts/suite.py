@@ -239,7 +239,7 @@ def stage_campaigns():
     """The long random ones: kills of the real process, and more seeds than ./test takes."""
     cases = []
     if (ROOT / "tests" / "crash" / "run.sh").exists():
-        cases.append(check("campaign: kill -9 of the real process", ["tests/crash/run.sh"], 900))
+        cases += counted("crash", ["tests/crash/run.sh"], 1500)
     for program in ("segment_test", "stream_test", "exporter_test", "sim_test"):
         for path in (BUILD / "release").rglob(program):
             env = {"WEIR_TEST_SEEDS": os.environ.get("WEIR_TEST_SEEDS", "5000")}

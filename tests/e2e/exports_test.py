@@ -9,7 +9,7 @@ import subprocess
 import unittest
 
 import weir_client as w
-from sinks import REGION, HttpSink, Kinesalite, aws_environment, impatient
+from sinks import HttpSink, Kinesalite, Recorder, aws_environment, impatient
 from weir_client import Client, Refused
 from weir_server import PAYLOAD_MARK, Weir, eventually
 
@@ -396,6 +396,109 @@ class KinesisExportTest(ExportCase):
                 self.client.append_all("s", payloads)
                 records = self.wait_for(name, payloads)
                 self.assertEqual({key for key, _ in records}, keys(records))
+
+
+class StrictKinesisTest(ExportCase):
+    """Against the recorder, which checks each signature in two ways, each body against the service's
+    model, and the limits of a call."""
+
+    def begin(self, *faults, config=None, **members):
+        self.recorder = self.enterContext(Recorder("cloud"))
+        self.recorder.faults(*faults)
+        self.start(config, env=aws_environment(self.recorder.url))
+        self.client.create("s", exportDefinition=kinesis("cloud", **members))
+
+    def stored(self, payloads):
+        """Waits until they are all stored; first deliveries in order, no call that a good client
+        would not make. Returns how many came again."""
+        eventually(f"{len(payloads)} records", lambda: set(payloads) <= set(self.recorder.stored()))
+        stored = self.recorder.stored()
+        self.assertEqual(list(dict.fromkeys(stored)), payloads)
+        return len(stored) - len(payloads)
+
+    def no_problems(self):
+        problems = [(call["number"], call["problems"]) for call in self.recorder.calls() if call["problems"]]
+        self.assertEqual(problems, [])
+
+    def test_every_call_is_signed_and_within_limits(self):
+        self.begin()
+        payloads = NUMBERED + [b"\x00\xff" + bytes([i]) * (700 * i) for i in range(1, 200)]
+        self.client.append_all("s", payloads)
+        self.assertEqual(self.stored(payloads), 0)
+        self.no_problems()
+        self.assertTrue(all(call["records"] <= 500 for call in self.recorder.calls()))
+
+    def test_large_messages_are_divided_among_calls(self):
+        self.begin()
+        payloads = [b"%02d" % i + b"L" * 1_000_000 for i in range(20)]
+        for payload in payloads:
+            self.client.append("s", payload)
+        self.assertEqual(self.stored(payloads), 0)
+        self.no_problems()
+
+    def test_answers_that_are_no_success_are_not_taken_for_one(self):
+        for fault, stored_already in (
+                ({"half": True}, True), ({"count": -1}, True), ({"count": 1}, True), ({"html": True}, False),
+                ({"drop": "before"}, False), ({"drop": "after"}, True), ({"status": 200, "body": ""}, False),
+                ({"status": 200, "body": "{}"}, False), ({"status": 500, "body": "<html>"}, False),
+                ({"status": 413, "body": ""}, False), ({"status": 302, "headers": {"Location": "/x"}}, False)):
+            with self.subTest(fault=fault):
+                self.begin({}, fault, batchSize=20)
+                self.client.append_all("s", NUMBERED[:100])
+                again = self.stored(NUMBERED[:100])
+                self.assertLessEqual(again, 20 if stored_already else 0)
+                self.exported("s", 99)
+                self.no_problems()
+
+    def test_a_wrong_clock_is_corrected_from_the_answer(self):
+        self.begin({"date_offset": 3600, "status": 400, "type": "InvalidSignatureException",
+                    "message": "Signature expired: is now earlier than"})
+        self.client.append_all("s", NUMBERED[:20])
+        self.stored(NUMBERED[:20])
+
+    def test_a_destination_that_stalls(self):
+        self.begin({"delay": 2}, batchSize=10)
+        self.client.append_all("s", NUMBERED[:30])
+        self.assertLessEqual(self.stored(NUMBERED[:30]), 10)
+
+    def test_one_poisonous_record_costs_only_itself(self):
+        self.begin(batchSize=50)
+        poison = NUMBERED[17]
+        self.recorder.order("poison", {"data": [base64.b64encode(poison).decode()], "named": True})
+        self.client.append_all("s", NUMBERED[:100])
+        rest = [payload for payload in NUMBERED[:100] if payload != poison]
+        self.assertEqual(self.stored(rest), 0)
+        status = self.exported("s", 99)
+        self.assertEqual(status["exportedMessagesCount"], 100)
+        self.assertEqual(status["exportedBytesFromStream"], sum(map(len, rest)))
+
+    def test_a_poisonous_record_that_nobody_names_is_found(self):
+        self.begin(batchSize=50)
+        poison = NUMBERED[33]
+        self.recorder.order("poison", {"data": [base64.b64encode(poison).decode()], "named": False})
+        self.client.append_all("s", NUMBERED[:100])
+        rest = [payload for payload in NUMBERED[:100] if payload != poison]
+        self.stored(rest)
+        self.exported("s", 99)
+
+    def test_wrong_credentials_are_said_plainly_and_lose_nothing(self):
+        self.begin()
+        self.recorder.order("keys", {"AKIDSOMEBODYELSE0001": ["other", None]})
+        self.client.append_all("s", NUMBERED[:10])
+        self.assertTrue(eventually("an error", lambda: self.status("s")["errorMessage"]))
+        self.assertEqual(self.status("s")["lastExportedSequenceNumber"], -1)
+        from weir_server import AWS_KEY_ID, AWS_SECRET, AWS_SESSION
+        self.recorder.order("keys", {AWS_KEY_ID: [AWS_SECRET, AWS_SESSION]})
+        self.assertEqual(self.stored(NUMBERED[:10]), 0)
+
+    def test_restarts_resume_without_a_gap(self):
+        self.begin(batchSize=10)
+        for begin in range(0, 300, 60):
+            self.client.append_all("s", NUMBERED[begin:begin + 60])
+            self.restarted(kill=begin % 120 == 60)
+        self.stored(NUMBERED)
+        self.exported("s", 299)
+        self.no_problems()
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import pathlib
 import socket
 import subprocess
 import threading
+import urllib.request
 
 from weir_server import AWS_KEY_ID, AWS_SECRET, AWS_SESSION, DEADLINE_S, ROOT, eventually
 
@@ -207,6 +208,46 @@ class Kinesalite:
                 if not answer["Records"]:
                     break
         return found
+
+
+class Recorder:
+    """The strict stand-in of tests/recorder, in a process of its own."""
+
+    def __init__(self, *streams):
+        command = [str(ROOT / "tests" / "recorder" / "recorder.py"), "--region", REGION,
+                   "--key", f"{AWS_KEY_ID}:{AWS_SECRET}:{AWS_SESSION}"]
+        for stream in streams:
+            command += ["--stream", stream]
+        self.process = subprocess.Popen(["/usr/bin/python3", *command], stdout=subprocess.PIPE, text=True)
+        word, port = self.process.stdout.readline().split()
+        assert word == "port"
+        self.url = f"http://127.0.0.1:{port}"
+
+    def close(self):
+        self.process.terminate()
+        self.process.wait(30)
+        self.process.stdout.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def order(self, name, content=None):
+        request = urllib.request.Request(f"{self.url}/_{name}", json.dumps(content).encode())
+        with urllib.request.urlopen(request, timeout=DEADLINE_S) as answer:
+            return json.load(answer)
+
+    def faults(self, *faults):
+        self.order("fault", list(faults))
+
+    def stored(self):
+        """What was stored, in order: [data]."""
+        return [base64.b64decode(record["data"]) for record in self.order("records")]
+
+    def calls(self):
+        return self.order("log")
 
 
 def aws_environment(url, **more):
