@@ -1,0 +1,511 @@
+#include "stream/catalog.h"
+
+#include "base/check.h"
+#include "base/log.h"
+#include "base/rng.h"
+#include "stream/context.h"
+#include "stream/layout.h"
+#include "stream/managed_stream.h"
+#include "stream/metrics.h"
+#include "stream/store.h"
+#include "stream/update.h"
+
+#include <algorithm>
+#include <array>
+#include <limits>
+#include <map>
+#include <set>
+#include <unordered_map>
+#include <utility>
+
+namespace weir::stream {
+namespace {
+
+/// More streams than this that wait for a sync in one commit share the syncer's thread.
+constexpr std::size_t kInlineSyncsMax = 4;
+constexpr Duration kTickInterval = std::chrono::seconds(1);
+
+using ManagedPtr = std::shared_ptr<ManagedStream>;
+
+class Streams final : public Catalog {
+ public:
+  Streams(const Options& options, Environment& environment, std::unique_ptr<Store> store)
+      : context_(options, environment),
+        store_(std::move(store)),
+        random_(environment.random_seed),
+        unreadable_(environment.metrics.gauge(metric::kUnreadableStreams)) {
+    context_.epoch = store_->epoch();
+    context_.wall_ms = environment.clock.wall_ms();
+  }
+  ~Streams() override {
+    closed_ = true;
+    // Jobs under way use the streams.
+    context_.syncer.stop();
+  }
+
+  Result<void> recover();
+
+  void create(model::StreamDefinition definition, Done done) override;
+  void update(model::StreamDefinition definition, Done done) override;
+  void remove(std::string_view name, Done done) override;
+  Stream* find(std::string_view name) override;
+  Stream* find(StreamId id) override;
+  [[nodiscard]] std::vector<Stream*> streams() override;
+  void append(Stream& stream, Bytes payload, std::uint64_t token) override;
+  void commit() override;
+  Instant tick() override;
+  void close() override;
+  bool run_syncer_once() override { return context_.syncer.run_once(); }
+
+ private:
+  /// A change of a stream that is being stored; later ones wait for it.
+  struct Pending {
+    std::vector<std::function<void()>> waiting;
+  };
+
+  void recover_stream_in(const std::string& name, StreamId id);
+  void clean_up(const std::vector<file::Entry>& entries);
+  void empty_trash();
+  void add(ManagedPtr stream);
+  void later(Done done, Result<void> outcome);
+  bool wait_for_change(const std::string& name, std::function<void()> again);
+  void change_done(const std::string& name);
+  void start_create(model::StreamDefinition definition, Done done);
+  void start_update(model::StreamDefinition definition, Done done);
+  void start_remove(const std::string& name, Done done);
+
+  Context context_;
+  const std::unique_ptr<Store> store_;
+  Rng random_;
+  metrics::Gauge& unreadable_;
+  std::map<std::string, ManagedPtr, std::less<>> by_name_;
+  std::unordered_map<StreamId, ManagedPtr> by_id_;
+  /// Names with a change under way, and what waits for it to end.
+  std::map<std::string, Pending, std::less<>> changing_;
+  std::size_t creating_ = 0;
+  std::vector<ManagedStream*> staged_;
+  bool committing_ = false;
+  bool closed_ = false;
+};
+
+// --- start ------------------------------------------------------------------------------------
+
+Result<void> Streams::recover() {
+  context_.quarantine.load();
+  context_.space.look(context_.env.clock.now());
+  WEIR_TRY(const auto entries, context_.env.disk.list(layout::kStreams));
+  clean_up(entries);
+  for (const file::Entry& entry : entries) {
+    const auto id = layout::stream_id_from(entry.name);
+    if (!id || entry.kind != file::EntryKind::kDirectory) continue;
+    store_->saw_id(*id);
+    recover_stream_in(entry.name, *id);
+  }
+  if (const auto noted = store_->recovered(); !noted) {
+    return fail(with_context("open the store", noted.error()));
+  }
+  empty_trash();
+  for (const auto& [name, stream] : by_name_) {
+    context_.env.observer.stream_opened(*stream);
+  }
+  return {};
+}
+
+void Streams::clean_up(const std::vector<file::Entry>& entries) {
+  for (const file::Entry& entry : entries) {
+    if (!layout::is_unfinished(entry.name) || entry.kind != file::EntryKind::kDirectory) continue;
+    const std::string path = layout::join(layout::kStreams, entry.name);
+    if (!file::remove_tree(context_.env.disk, path)) {
+      log::warn("A stream whose creation was cut off could not be cleaned up.", {{"path", path}});
+    }
+  }
+}
+
+void Streams::recover_stream_in(const std::string& name, StreamId id) {
+  const std::string directory = layout::join(layout::kStreams, name);
+  auto loaded = load_definition(context_.env.disk, directory);
+  if (loaded && loaded->stored.id != id) {
+    loaded = fail(Errc::kCorrupt, "the definition names another stream");
+  }
+  if (loaded && by_name_.contains(loaded->stored.definition.name)) {
+    loaded = fail(Errc::kCorrupt, "another stream has the same name");
+  }
+  if (!loaded) {
+    unreadable_.add(1);
+    log::error("A stream cannot be opened: its definition is unreadable. Its messages are kept.",
+               {{"directory", directory}, {"error", loaded.error().what}});
+    return;
+  }
+  if (loaded->from_previous) {
+    log::error("A definition was unreadable; the stream goes on with the one before it.",
+               {{"stream", loaded->stored.definition.name}, {"error", loaded->problem}});
+  }
+  StoredDefinition stored = std::move(loaded->stored);
+  if (stored.definition.persistence_or_default() == model::Persistence::kMemory) {
+    add(std::make_shared<ManagedStream>(context_, std::move(stored)));
+    return;
+  }
+  auto recovered =
+      recover_stream(context_.env.disk, directory, stored, store_->last_run(), context_.log_shared);
+  if (!recovered) {
+    unreadable_.add(1);
+    log::error("A stream cannot be opened. Its messages are kept.",
+               {{"stream", stored.definition.name},
+                {"directory", directory},
+                {"error", recovered.error().what}});
+    return;
+  }
+  add(std::make_shared<ManagedStream>(context_, std::move(stored), std::move(*recovered)));
+}
+
+void Streams::add(ManagedPtr stream) {
+  by_id_.emplace(stream->id(), stream);
+  by_name_.emplace(stream->definition().name, std::move(stream));
+  context_.counters.streams.set(static_cast<std::int64_t>(by_name_.size()));
+}
+
+void Streams::empty_trash() {
+  context_.syncer.submit(Syncer::Urgency::kPeriodic, [&disk = context_.env.disk] {
+    const auto entries = disk.list(layout::kTrash);
+    for (std::size_t i = 0; entries && i < entries->size(); ++i) {
+      const std::string path = layout::join(layout::kTrash, (*entries)[i].name);
+      if (!file::remove_tree(disk, path)) {
+        log::warn("The remains of a deleted stream could not be removed.", {{"path", path}});
+      }
+    }
+    return Syncer::Then();
+  });
+}
+
+// --- create, update, remove -------------------------------------------------------------------
+
+void Streams::later(Done done, Result<void> outcome) {
+  context_.env.core.post([done = std::move(done), outcome = std::move(outcome)] { done(outcome); });
+}
+
+bool Streams::wait_for_change(const std::string& name, std::function<void()> again) {
+  const auto at = changing_.find(name);
+  if (at == changing_.end()) return false;
+  at->second.waiting.push_back(std::move(again));
+  return true;
+}
+
+void Streams::change_done(const std::string& name) {
+  auto node = changing_.extract(name);
+  for (auto& again : node.mapped().waiting) again();
+}
+
+void Streams::create(model::StreamDefinition definition, Done done) {
+  const std::string name = definition.name;
+  if (changing_.contains(name)) {
+    wait_for_change(name, [this, definition = std::move(definition), done = std::move(done)] {
+      create(definition, done);
+    });
+    return;
+  }
+  if (by_name_.contains(name)) {
+    later(std::move(done), fail(Errc::kAlreadyExists, "the message stream already exists"));
+    return;
+  }
+  const auto streams_max = static_cast<std::size_t>(context_.options.streams_max);
+  if (by_id_.size() + creating_ >= streams_max) {
+    later(std::move(done), fail(Errc::kFull, "there are " + std::to_string(streams_max) +
+                                                 " streams already, which is the limit "
+                                                 "(streams_max)"));
+    return;
+  }
+  start_create(std::move(definition), std::move(done));
+}
+
+namespace {
+
+/// Puts a stream's directory together under another name and gives it its own, all or nothing.
+Result<void> make_stream(file::FileSystem& disk, const StoredDefinition& stored) {
+  const std::string unfinished = layout::unfinished_directory(stored.id);
+  const auto build = [&]() -> Result<void> {
+    WEIR_RETURN_IF_ERROR(disk.make_directory(unfinished));
+    const std::string text = encode_definition(stored);
+    WEIR_RETURN_IF_ERROR(
+        file::replace_file(disk, layout::join(unfinished, layout::kDefinition), as_bytes(text)));
+    // The same once more, so that damage to one of them does not hide the stream.
+    WEIR_TRY(const auto copy, disk.open(layout::join(unfinished, layout::kDefinitionBefore),
+                                        file::OpenMode::kCreateNew));
+    const std::array<Bytes, 1> pieces{as_bytes(text)};
+    WEIR_RETURN_IF_ERROR(copy->write_at(0, pieces));
+    if (stored.definition.persistence_or_default() == model::Persistence::kFile) {
+      WEIR_RETURN_IF_ERROR(create_slots(disk, layout::join(unfinished, layout::kStreamState),
+                                        kStateSlotBytes, encode(StreamState{}), true));
+    }
+    WEIR_RETURN_IF_ERROR(disk.sync_directory(unfinished));
+    return disk.rename(unfinished, layout::stream_directory(stored.id));
+  };
+  auto made = build();
+  if (made) made = disk.sync_directory(layout::kStreams);
+  if (made) return {};
+  // A refused create leaves nothing behind (F5).
+  for (const std::string& path : {unfinished, layout::stream_directory(stored.id)}) {
+    if (const auto gone = file::remove_tree(disk, path); !gone) {
+      log::debug("Nothing to clean up.", {{"path", path}});
+    }
+  }
+  return fail(with_context("create the stream", std::move(made).error()));
+}
+
+/// What `recover_stream` would find in a directory just made.
+RecoveredStream new_stream(Context& context, const StoredDefinition& stored) {
+  RecoveredStream fresh;
+  fresh.log = std::make_shared<Log>(context.log_shared, stored.id, stored.definition.name);
+  fresh.cursors =
+      std::make_shared<CursorFiles>(context.env.disk, layout::stream_directory(stored.id));
+  fresh.state_slot.generation = 1;
+  fresh.state_durable = true;
+  return fresh;
+}
+
+}  // namespace
+
+void Streams::start_create(model::StreamDefinition definition, Done done) {
+  const std::string name = definition.name;
+  StoredDefinition stored{store_->take_id(), random_.next(), std::move(definition)};
+  ++creating_;
+  changing_.emplace(name, Pending{});
+  context_.syncer.submit(Syncer::Urgency::kWaitedFor, [this, stored, done = std::move(done)] {
+    auto made = store_->reserve_ids();
+    if (made) made = make_stream(context_.env.disk, stored);
+    return [this, stored, done, made = std::move(made)] {
+      --creating_;
+      if (made) {
+        auto stream =
+            stored.definition.persistence_or_default() == model::Persistence::kMemory
+                ? std::make_shared<ManagedStream>(context_, stored)
+                : std::make_shared<ManagedStream>(context_, stored, new_stream(context_, stored));
+        add(stream);
+        context_.env.observer.stream_opened(*stream);
+      }
+      done(made);
+      change_done(stored.definition.name);
+    };
+  });
+}
+
+void Streams::update(model::StreamDefinition definition, Done done) {
+  const std::string name = definition.name;
+  if (changing_.contains(name)) {
+    wait_for_change(name, [this, definition = std::move(definition), done = std::move(done)] {
+      update(definition, done);
+    });
+    return;
+  }
+  start_update(std::move(definition), std::move(done));
+}
+
+void Streams::start_update(model::StreamDefinition definition, Done done) {
+  const auto at = by_name_.find(definition.name);
+  if (at == by_name_.end()) {
+    later(std::move(done), fail(Errc::kNotFound, "the requested message stream does not exist"));
+    return;
+  }
+  const ManagedPtr stream = at->second;
+  if (!definition.persistence) definition.persistence = stream->definition().persistence;
+  auto checked = check_update(stream->definition(), definition, stream->storage_status());
+  if (!checked || same_definition(stream->definition(), definition)) {
+    later(std::move(done), std::move(checked));
+    return;
+  }
+  // While it is being stored, the smaller of both limits is in force.
+  const std::int64_t before = stream->definition().max_size_or_default();
+  stream->apply_limits(std::min(before, definition.max_size_or_default()));
+  changing_.emplace(definition.name, Pending{});
+  StoredDefinition after = stream->stored();
+  after.definition = std::move(definition);
+  context_.syncer.submit(Syncer::Urgency::kWaitedFor, [this, stream, before, old = stream->stored(),
+                                                       after, done = std::move(done)] {
+    auto stored = replace_definition(context_.env.disk, stream->directory(), old, after);
+    if (!stored) stored = fail(with_context("store the definition", stored.error()));
+    return [this, stream, before, after, done, stored = std::move(stored)] {
+      if (stored) {
+        stream->apply(after.definition);
+        context_.env.observer.stream_updated(*stream);
+      } else {
+        stream->apply_limits(before);
+      }
+      done(stored);
+      change_done(after.definition.name);
+    };
+  });
+}
+
+void Streams::remove(std::string_view name, Done done) {
+  const std::string key(name);
+  if (changing_.contains(key)) {
+    wait_for_change(key, [this, key, done = std::move(done)] { remove(key, done); });
+    return;
+  }
+  if (!by_name_.contains(key)) {
+    later(std::move(done), fail(Errc::kNotFound, "the requested message stream does not exist"));
+    return;
+  }
+  start_remove(key, std::move(done));
+}
+
+void Streams::start_remove(const std::string& name, Done done) {
+  // A create of the same name waits in `changing_` until the old directory is out of the way.
+  const ManagedPtr stream = by_name_.find(name)->second;
+  by_name_.erase(name);
+  changing_.emplace(name, Pending{});
+  stream->begin_removal();
+  context_.syncer.submit(Syncer::Urgency::kWaitedFor, [this, stream, name, done = std::move(done)] {
+    file::FileSystem& disk = context_.env.disk;
+    const std::string trash = layout::trash_directory(stream->id());
+    auto moved = disk.rename(stream->directory(), trash);
+    if (moved) moved = disk.sync_directory(layout::kStreams);
+    return [this, stream, name, trash, done, moved = std::move(moved)] {
+      if (moved) {
+        by_id_.erase(stream->id());
+        stream->finish_removal();
+        context_.counters.streams.set(static_cast<std::int64_t>(by_name_.size()));
+        context_.env.observer.stream_removed(stream->id(), name);
+        empty_trash();
+      } else {
+        stream->undo_removal();
+        by_name_.emplace(name, stream);
+      }
+      done(moved ? Result<void>()
+                 : Result<void>(fail(with_context("delete the stream", moved.error()))));
+      change_done(name);
+    };
+  });
+}
+
+// --- looking up -------------------------------------------------------------------------------
+
+Stream* Streams::find(std::string_view name) {
+  const auto at = by_name_.find(name);
+  return at == by_name_.end() ? nullptr : at->second.get();
+}
+
+Stream* Streams::find(StreamId id) {
+  const auto at = by_id_.find(id);
+  return at == by_id_.end() || at->second->removing() ? nullptr : at->second.get();
+}
+
+std::vector<Stream*> Streams::streams() {
+  std::vector<Stream*> all;
+  all.reserve(by_name_.size());
+  for (const auto& [name, stream] : by_name_) all.push_back(stream.get());
+  return all;
+}
+
+// --- appending --------------------------------------------------------------------------------
+
+void Streams::append(Stream& stream, Bytes payload, std::uint64_t token) {
+  WEIR_CHECK(!payload.empty(), "the protocol refuses empty messages");
+  auto& managed = static_cast<ManagedStream&>(stream);
+  if (managed.stage(payload, token)) staged_.push_back(&managed);
+}
+
+void Streams::commit() {
+  if (committing_ || (staged_.empty() && context_.want_sync.empty())) return;
+  committing_ = true;
+  context_.wall_ms = context_.env.clock.wall_ms();
+  // By index: an outcome may make the caller stage more.
+  for (std::size_t i = 0; i < staged_.size(); ++i) staged_[i]->commit();
+  staged_.clear();
+  std::vector<ManagedStream*>& wanting = context_.want_sync;
+  const bool here =
+      wanting.size() <= kInlineSyncsMax &&
+      context_.pace.average() < std::chrono::microseconds(context_.options.inline_sync_us);
+  for (std::size_t i = 0; i < wanting.size(); ++i) {
+    ManagedStream& stream = *wanting[i];
+    stream.in_want_sync = false;
+    if (!stream.waits_for_sync()) continue;
+    if (!here || !stream.sync_inline()) stream.start_sync(Syncer::Urgency::kWaitedFor);
+  }
+  wanting.clear();
+  committing_ = false;
+}
+
+Instant Streams::tick() {
+  const Instant now = context_.env.clock.now();
+  context_.wall_ms = context_.env.clock.wall_ms();
+  context_.space.look(now);
+  Instant next = now + kTickInterval;
+  std::optional<Instant> oldest;
+  // A copy, because outcomes reported meanwhile may change the catalog.
+  std::vector<ManagedPtr> all;
+  all.reserve(by_id_.size());
+  for (const auto& [id, stream] : by_id_) all.push_back(stream);
+  for (const ManagedPtr& stream : all) {
+    const auto since = stream->unsynced_since();
+    if (since && (!oldest || *since < *oldest)) oldest = since;
+    const auto due = stream->tick(now);
+    if (due) next = std::min(next, *due);
+  }
+  const Duration age = oldest ? now - *oldest : Duration(0);
+  context_.counters.unsynced_age.set(age.count() / 1'000'000);
+  return next;
+}
+
+void Streams::close() {
+  if (closed_) return;
+  commit();
+  for (const auto& [id, stream] : by_id_) {
+    if (stream->waits_for_sync()) stream->start_sync(Syncer::Urgency::kWaitedFor);
+  }
+  context_.syncer.finish_all();
+  closed_ = true;
+  bool clean = true;
+  for (const auto& [id, stream] : by_id_) clean = stream->close() && clean;
+  context_.syncer.finish_all();
+  if (!clean) {
+    log::warn(
+        "Not everything could be stored at the stop; the next start looks through the "
+        "newest messages of every stream.");
+    return;
+  }
+  if (const auto closed = store_->close(); !closed) {
+    log::warn("The orderly stop could not be noted; the next start takes longer.",
+              {{"error", closed.error().what}});
+  }
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Catalog>> Catalog::open(const Options& options, Environment environment) {
+  WEIR_RETURN_IF_ERROR(options.validate());
+  WEIR_TRY(auto store, Store::open(environment.disk, environment.boot_id));
+  auto streams = std::make_unique<Streams>(options, environment, std::move(store));
+  WEIR_RETURN_IF_ERROR(streams->recover());
+  return std::unique_ptr<Catalog>(std::move(streams));
+}
+
+Result<void> Options::validate() const {
+  struct Range {
+    const char* name;
+    std::int64_t value;
+    std::int64_t least;
+    std::int64_t most;
+  };
+  constexpr std::int64_t kAny = std::numeric_limits<std::int64_t>::max();
+  const std::array<Range, 9> ranges{{
+      {"sync_interval_ms", sync_interval_ms, 1, 3'600'000},
+      {"sync_bytes", sync_bytes, 4'096, kAny},
+      {"slow_write_ms", slow_write_ms, 1, 3'600'000},
+      {"inline_sync_us", inline_sync_us, 0, 10'000'000},
+      {"zeros_ahead_bytes", zeros_ahead_bytes, 0, 1 << 30},
+      {"streams_max", streams_max, 1, 1'000'000},
+      {"open_files_max", open_files_max, 8, 1'000'000},
+      {"min_free_bytes", min_free_bytes, 0, kAny},
+      {"quarantine_bytes_max", quarantine_bytes_max, 0, kAny},
+  }};
+  for (const Range& range : ranges) {
+    if (range.value >= range.least && range.value <= range.most) continue;
+    return fail(Errc::kInvalidArgument, std::string(range.name) + ": " +
+                                            std::to_string(range.value) + " is out of range, " +
+                                            std::to_string(range.least) + " to " +
+                                            std::to_string(range.most));
+  }
+  return {};
+}
+
+}  // namespace weir::stream

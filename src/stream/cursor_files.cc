@@ -1,0 +1,207 @@
+#include "stream/cursor_files.h"
+
+#include "base/log.h"
+#include "stream/layout.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace weir::stream {
+namespace {
+
+constexpr std::uint32_t kVersion = 1;
+constexpr std::size_t kErrorBytesMax = 1024;
+constexpr std::size_t kFixedBytes = 4 + 4 + 5 * 8;
+
+void add(ByteVector& to, std::uint64_t value) {
+  to.resize(to.size() + sizeof value);
+  store_little(to.data() + to.size() - sizeof value, value);
+}
+
+void add(ByteVector& to, std::int64_t value) { add(to, static_cast<std::uint64_t>(value)); }
+
+void add(ByteVector& to, std::string_view text) {
+  add(to, static_cast<std::uint64_t>(text.size()));
+  const Bytes bytes = as_bytes(text);
+  to.insert(to.end(), bytes.begin(), bytes.end());
+}
+
+std::optional<std::string> take_text(Bytes& from, std::size_t bytes_max) {
+  if (from.size() < 8) return std::nullopt;
+  const auto size = load_little<std::uint64_t>(from.data());
+  from = from.subspan(8);
+  if (size > bytes_max || size > from.size()) return std::nullopt;
+  std::string text(as_text(from.first(size)));
+  from = from.subspan(size);
+  return text;
+}
+
+}  // namespace
+
+ByteVector encode_cursor(const Cursor& cursor) {
+  ByteVector to(8);
+  store_little(to.data(), kVersion);
+  store_little(to.data() + 4, static_cast<std::uint32_t>(cursor.type));
+  add(to, cursor.next.value());
+  add(to, cursor.start_sequence_number);
+  add(to, cursor.exported_bytes);
+  add(to, cursor.exported_messages);
+  add(to, cursor.last_export_ms);
+  add(to, std::string_view(cursor.identifier));
+  add(to, std::string_view(cursor.error_message).substr(0, kErrorBytesMax));
+  return to;
+}
+
+std::optional<Cursor> decode_cursor(Bytes from) {
+  if (from.size() < kFixedBytes || load_little<std::uint32_t>(from.data()) != kVersion) {
+    return std::nullopt;
+  }
+  const auto type = load_little<std::uint32_t>(from.data() + 4);
+  if (type > static_cast<std::uint32_t>(model::ExportType::kFile)) return std::nullopt;
+  Cursor cursor;
+  cursor.type = static_cast<model::ExportType>(type);
+  const auto integer = [&](std::size_t index) {
+    return load_little<std::int64_t>(from.data() + 8 + index * 8);
+  };
+  cursor.next = SequenceNumber(integer(0));
+  cursor.start_sequence_number = integer(1);
+  cursor.exported_bytes = integer(2);
+  cursor.exported_messages = integer(3);
+  cursor.last_export_ms = integer(4);
+  Bytes rest = from.subspan(kFixedBytes);
+  auto identifier = take_text(rest, model::kNameBytesMax);
+  auto error = take_text(rest, kErrorBytesMax);
+  if (!identifier || !error || cursor.next.value() < 0) return std::nullopt;
+  cursor.identifier = std::move(*identifier);
+  cursor.error_message = std::move(*error);
+  return cursor;
+}
+
+CursorFiles::CursorFiles(file::FileSystem& disk, std::string stream_directory)
+    : disk_(disk), directory_(layout::join(stream_directory, layout::kCursors)) {}
+
+std::string CursorFiles::path(std::uint64_t number) const {
+  return layout::join(directory_, layout::cursor_name(number));
+}
+
+void CursorFiles::open() {
+  const auto entries = disk_.list(directory_);
+  if (!entries) return;
+  const MutexLock lock(mutex_);
+  for (const file::Entry& entry : *entries) {
+    const auto number = layout::cursor_number_from(entry.name);
+    if (!number || entry.kind != file::EntryKind::kFile) continue;
+    next_number_ = std::max(next_number_, *number + 1);
+    const auto content = read_slots(disk_, path(*number), kCursorSlotBytes);
+    auto cursor = content ? decode_cursor(content->payload) : std::nullopt;
+    if (!cursor) {
+      ++unreadable_;
+      log::error(
+          "A saved export position is unreadable; that export starts over at the oldest "
+          "message.",
+          {{"file", path(*number)}});
+      continue;
+    }
+    const std::string identifier = cursor->identifier;
+    saved_[identifier] = std::make_shared<Saved>(
+        Saved{*number, std::move(*cursor), SlotWriter(kCursorSlotBytes, *content)});
+  }
+}
+
+std::vector<Cursor> CursorFiles::load() {
+  const MutexLock lock(mutex_);
+  std::vector<Cursor> cursors;
+  for (const auto& [identifier, saved] : saved_) cursors.push_back(saved->cursor);
+  return cursors;
+}
+
+Result<void> CursorFiles::save(const Cursor& cursor) {
+  if (deleted_.load()) return fail(Errc::kNotFound, "the stream was deleted");
+  std::shared_ptr<Saved> saved;
+  {
+    const MutexLock lock(mutex_);
+    const auto at = saved_.find(cursor.identifier);
+    if (at != saved_.end()) saved = at->second;
+  }
+  if (!saved) return create(cursor);
+  // One caller at a time per identifier, so the slots are ours; the copy for `load` is not.
+  WEIR_RETURN_IF_ERROR(write(saved->number, saved->slots, cursor));
+  const MutexLock lock(mutex_);
+  saved->cursor = cursor;
+  return {};
+}
+
+Result<void> CursorFiles::write(std::uint64_t number, SlotWriter& slots, const Cursor& cursor) {
+  WEIR_TRY(const auto file, disk_.open(path(number), file::OpenMode::kReadWrite));
+  WEIR_TRY(const std::uint64_t generation, slots.write(*file, encode_cursor(cursor)));
+  WEIR_RETURN_IF_ERROR(file->sync());
+  slots.synced(generation);
+  return {};
+}
+
+Result<void> CursorFiles::create(const Cursor& cursor) {
+  std::uint64_t number = 0;
+  {
+    const MutexLock lock(mutex_);
+    number = next_number_++;
+  }
+  const auto made = disk_.make_directory(directory_);
+  if (!made && made.error().code != Errc::kAlreadyExists) return made;
+  if (made) {
+    const std::string_view parent(directory_);
+    WEIR_RETURN_IF_ERROR(disk_.sync_directory(parent.substr(0, parent.rfind('/'))));
+  }
+  const ByteVector payload = encode_cursor(cursor);
+  auto created = create_slots(disk_, path(number), kCursorSlotBytes, payload, true);
+  if (created) created = disk_.sync_directory(directory_);
+  if (!created) {
+    if (!disk_.remove_file(path(number))) log::debug("No partial cursor to remove.");
+    return created;
+  }
+  SlotContent present;
+  present.generation = 1;
+  const MutexLock lock(mutex_);
+  saved_[cursor.identifier] =
+      std::make_shared<Saved>(Saved{number, cursor, SlotWriter(kCursorSlotBytes, present)});
+  return {};
+}
+
+Result<void> CursorFiles::remove(const std::string& identifier) {
+  if (deleted_.load()) return fail(Errc::kNotFound, "the stream was deleted");
+  std::shared_ptr<Saved> saved;
+  {
+    const MutexLock lock(mutex_);
+    const auto at = saved_.find(identifier);
+    if (at == saved_.end()) return {};
+    saved = at->second;
+  }
+  const auto removed = disk_.remove_file(path(saved->number));
+  if (!removed && removed.error().code != Errc::kNotFound) return removed;
+  {
+    const MutexLock lock(mutex_);
+    saved_.erase(identifier);
+  }
+  return disk_.sync_directory(directory_);
+}
+
+std::vector<Cursor> CursorsInMemory::load() {
+  const MutexLock lock(mutex_);
+  std::vector<Cursor> cursors;
+  for (const auto& [identifier, cursor] : saved_) cursors.push_back(cursor);
+  return cursors;
+}
+
+Result<void> CursorsInMemory::save(const Cursor& cursor) {
+  if (deleted_.load()) return fail(Errc::kNotFound, "the stream was deleted");
+  const MutexLock lock(mutex_);
+  saved_[cursor.identifier] = cursor;
+  return {};
+}
+
+Result<void> CursorsInMemory::remove(const std::string& identifier) {
+  const MutexLock lock(mutex_);
+  saved_.erase(identifier);
+  return {};
+}
+
+}  // namespace weir::stream

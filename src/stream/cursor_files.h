@@ -1,0 +1,73 @@
+#pragma once
+
+#include "base/mutex.h"
+#include "file/file_system.h"
+#include "stream/slot_file.h"
+#include "stream/stream.h"
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace weir::stream {
+
+/// Two slots of this size hold a cursor: an identifier and an error text fit with room to spare.
+inline constexpr std::size_t kCursorSlotBytes = 2048;
+
+ByteVector encode_cursor(const Cursor& cursor);
+std::optional<Cursor> decode_cursor(Bytes from);
+
+/// The cursors of a File stream, one file each in its directory. Threads: any.
+class CursorFiles final : public CursorStore {
+ public:
+  CursorFiles(file::FileSystem& disk, std::string stream_directory);
+
+  std::vector<Cursor> load() override;
+  Result<void> save(const Cursor& cursor) override;
+  Result<void> remove(const std::string& identifier) override;
+
+  /// Reads what is there; before anything else. Blocks.
+  void open();
+  /// How many files are damaged in both slots.
+  [[nodiscard]] std::int64_t unreadable() const { return unreadable_; }
+  /// The stream is gone: everything fails with kNotFound from now on.
+  void mark_deleted() { deleted_.store(true); }
+
+ private:
+  struct Saved {
+    std::uint64_t number = 0;  ///< of the file
+    Cursor cursor;
+    SlotWriter slots;
+  };
+  [[nodiscard]] std::string path(std::uint64_t number) const;
+  Result<void> create(const Cursor& cursor);
+  Result<void> write(std::uint64_t number, SlotWriter& slots, const Cursor& cursor);
+
+  file::FileSystem& disk_;
+  const std::string directory_;
+  std::atomic<bool> deleted_{false};
+  std::int64_t unreadable_ = 0;
+  Mutex mutex_;
+  std::map<std::string, std::shared_ptr<Saved>> saved_ WEIR_GUARDED_BY(mutex_);
+  std::uint64_t next_number_ WEIR_GUARDED_BY(mutex_) = 1;
+};
+
+/// The cursors of a Memory stream. Threads: any.
+class CursorsInMemory final : public CursorStore {
+ public:
+  std::vector<Cursor> load() override;
+  Result<void> save(const Cursor& cursor) override;
+  Result<void> remove(const std::string& identifier) override;
+  void mark_deleted() { deleted_.store(true); }
+
+ private:
+  std::atomic<bool> deleted_{false};
+  Mutex mutex_;
+  std::map<std::string, Cursor> saved_ WEIR_GUARDED_BY(mutex_);
+};
+
+}  // namespace weir::stream

@@ -1,0 +1,337 @@
+#include "base/log.h"
+#include "stream/layout.h"
+#include "stream/managed_stream.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+namespace weir::stream {
+namespace {
+
+constexpr std::uint64_t kZerosAheadMin = 4 * 1024;
+
+void count_sync(Context& context, Duration took, bool elsewhere) {
+  context.pace.took(took);
+  (elsewhere ? context.counters.syncs_elsewhere : context.counters.syncs_inline).add();
+  context.counters.sync_microseconds.add(static_cast<std::uint64_t>(took.count() / 1'000));
+}
+
+}  // namespace
+
+void ManagedStream::note_unsynced(std::int64_t bytes) {
+  active_dirty_ = true;
+  unsynced_bytes_ += bytes;
+  if (!dirty_since_) dirty_since_ = context_.env.clock.now();
+  const bool plain = !stored_.definition.durable_before_answer();
+  if (plain && unsynced_bytes_ >= context_.options.sync_bytes) {
+    start_sync(Syncer::Urgency::kPeriodic);
+  }
+}
+
+std::shared_ptr<ManagedStream::SyncBatch> ManagedStream::begin_sync() {
+  auto batch = std::make_shared<SyncBatch>();
+  batch->sealed = sealed_;
+  if (active_dirty_) {
+    batch->active = active();
+    batch->active_file = writer_ ? writer_->file() : nullptr;
+  }
+  batch->active_end = active() ? active()->end_offset() : segment::kHeaderBytes;
+  batch->directory = directory_dirty_;
+  batch->up_to = active() ? active()->next() : next_;
+  active_dirty_ = directory_dirty_ = false;
+  unsynced_bytes_ = 0;
+  dirty_since_.reset();
+  return batch;
+}
+
+Result<void> ManagedStream::do_sync(SyncBatch& batch) {
+  const Instant begun = context_.env.clock.now();
+  const auto sync = [this](const Segment& segment, std::shared_ptr<file::File> file) {
+    if (!file) {
+      auto opened = context_.files.open(segment.path());
+      // Retention may have removed it meanwhile; then there is nothing left to keep.
+      if (!opened && opened.error().code == Errc::kNotFound && segment.next() <= log_->oldest()) {
+        return Result<void>();
+      }
+      if (!opened) return Result<void>(fail(std::move(opened).error()));
+      file = std::move(*opened);
+    }
+    return file->sync();
+  };
+  for (const Sealed& sealed : batch.sealed) {
+    WEIR_RETURN_IF_ERROR(sync(*sealed.segment, sealed.file));
+  }
+  if (batch.active) WEIR_RETURN_IF_ERROR(sync(*batch.active, batch.active_file));
+  if (batch.directory && !log_->deleted()) {
+    WEIR_RETURN_IF_ERROR(context_.env.disk.sync_directory(directory_));
+  }
+  batch.took = context_.env.clock.now() - begun;
+  return {};
+}
+
+bool ManagedStream::sync_inline() {
+  if (busy_ || syncing_ || rescuing_ || !writer_ || !fault_.empty()) return false;
+  if (!sealed_.empty() || directory_dirty_) {
+    const auto batch = begin_sync();
+    syncing_ = true;
+    const auto outcome = do_sync(*batch);
+    finish_sync(*batch, outcome, false);
+    return true;
+  }
+  if (!active_dirty_) return true;
+  const Instant begun = context_.env.clock.now();
+  active_dirty_ = false;
+  unsynced_bytes_ = 0;
+  dirty_since_.reset();
+  auto synced = writer_->sync();
+  if (!synced) {
+    sync_failed(synced.error());
+    return true;
+  }
+  count_sync(context_, context_.env.clock.now() - begun, false);
+  mark_ = {active(), writer_->end_offset(), next_};
+  became_durable(next_);
+  zeros_ahead();
+  return true;
+}
+
+void ManagedStream::start_sync(Syncer::Urgency urgency) {
+  if (in_memory() || syncing_ || rescuing_) return;
+  const auto batch = begin_sync();
+  syncing_ = true;
+  context_.syncer.submit(urgency, [self = shared_from_this(), batch] {
+    auto outcome = self->do_sync(*batch);
+    return [self, batch, outcome = std::move(outcome)] {
+      self->finish_sync(*batch, outcome, true);
+      // What came while it ran forms the next group.
+      if (self->waits_for_sync()) self->start_sync(Syncer::Urgency::kWaitedFor);
+    };
+  });
+}
+
+void ManagedStream::finish_sync(const SyncBatch& batch, const Result<void>& outcome,
+                                bool elsewhere) {
+  syncing_ = false;
+  if (!outcome) {
+    sync_failed(outcome.error());
+    return;
+  }
+  count_sync(context_, batch.took, elsewhere);
+  std::erase_if(sealed_, [&](const Sealed& sealed) {
+    return std::any_of(batch.sealed.begin(), batch.sealed.end(),
+                       [&](const Sealed& done) { return done.segment == sealed.segment; });
+  });
+  const auto last = batch.active ? batch.active : active();
+  if (last && last->base() <= batch.up_to) mark_ = {last, batch.active_end, batch.up_to};
+  const bool rolled = !batch.sealed.empty();
+  became_durable(batch.up_to);
+  if (rolled && state_ && fault_.empty()) {
+    // So that the next start knows that it need not look into the sealed ones.
+    state_->state().durable = log_->durable_end();
+    if (const auto written = state_->write(); !written) {
+      log::debug("The durable end was not noted.", {{"error", written.error().what}});
+    }
+  }
+  if (!busy_ && writer_) zeros_ahead();
+}
+
+void ManagedStream::became_durable(SequenceNumber up_to) {
+  hint_due_ = true;
+  const bool hidden = up_to > log_->visible_end();
+  if (hidden) log_->set_visible(up_to);
+  if (up_to > log_->durable_end()) log_->set_durable(std::min(up_to, log_->visible_end()));
+  std::size_t done = 0;
+  while (done < waiters_.size() && waiters_[done].number < up_to) {
+    const Waiter waiter = waiters_[done++];
+    context_.env.appends.append_done(waiter.token, waiter.number);
+  }
+  waiters_.erase(waiters_.begin(), waiters_.begin() + static_cast<std::ptrdiff_t>(done));
+  if (hidden) context_.env.observer.visible_moved(*this);
+  context_.env.observer.durable_moved(*this);
+}
+
+/// Syncing what is written into bytes that exist already does not have to change the file's size,
+/// which is a third faster on a journalled file system.
+void ManagedStream::zeros_ahead() {
+  const auto most = static_cast<std::uint64_t>(context_.options.zeros_ahead_bytes);
+  if (most == 0 || !stored_.definition.durable_before_answer() || !writer_->usable()) return;
+  if (slow_ || context_.space.low()) return;
+  const std::uint64_t written = writer_->end_offset();
+  const std::uint64_t records =
+      static_cast<std::uint64_t>(std::max<std::int64_t>(next_ - active()->base(), 1));
+  if (writer_->zeros_ready() > written / records) return;
+  const auto segment_size =
+      static_cast<std::uint64_t>(std::min(stored_.definition.segment_size_or_default(), max_size_));
+  const std::uint64_t left = segment_size - std::min(segment_size, written);
+  const std::uint64_t ahead = std::min({most, std::max(kZerosAheadMin, written), left});
+  if (ahead > 0) writer_->write_zeros_ahead(ahead);
+}
+
+// --- after a failed sync ----------------------------------------------------------------------
+
+/// Nothing is known any more of what was not synced (reliability.md 2.1): never sync that file
+/// again. What can still be read and checked goes into a new segment, and that one is synced.
+struct ManagedStream::Rescue {
+  Mark mark;
+  SequenceNumber until;    ///< readers saw everything below
+  segment::Header header;  ///< of the new segment
+  std::string path;
+  std::optional<segment::Writer> writer;
+  std::shared_ptr<Segment> segment;
+  std::vector<std::string> obsolete;  ///< segments behind the one with the mark
+  Result<void> outcome;
+};
+
+namespace {
+
+/// Appends what it reads to a segment.
+class Copier final : public RecordSink {
+ public:
+  Copier(segment::Writer& writer, Segment& segment) : writer_(writer), segment_(segment) {}
+  bool record(SequenceNumber sequence, std::int64_t append_ms, Bytes payload) override {
+    if (!outcome.has_value() || sequence != writer_.next()) return false;
+    segment_.add_index_point({sequence, writer_.end_offset(), append_ms});
+    segment_.newest_append_ms = std::max(segment_.newest_append_ms, append_ms);
+    const std::array<segment::Writer::Entry, 1> entry{{{append_ms, payload}}};
+    outcome = writer_.append(entry);
+    return outcome.has_value();
+  }
+  Result<void> outcome;
+
+ private:
+  segment::Writer& writer_;
+  Segment& segment_;
+};
+
+}  // namespace
+
+void ManagedStream::sync_failed(const Error& why) {
+  context_.counters.sync_failures.add();
+  log::error(
+      "Syncing a stream to the disk failed; what is not known to be stored is moved to a "
+      "new file.",
+      {{"stream", stored_.definition.name}, {"error", why.what}});
+  fault_ = "the message cannot be stored durably: " + why.what;
+  fail_waiters({Errc::kIo, fault_, why.os_errno});
+  rescuing_ = true;
+  if (!busy_) start_rescue();
+}
+
+void ManagedStream::fail_waiters(const Error& why) {
+  const Result<SequenceNumber> outcome = fail(why);
+  std::vector<Waiter> waiters;
+  waiters.swap(waiters_);
+  for (const Waiter& waiter : waiters) context_.env.appends.append_done(waiter.token, outcome);
+}
+
+void ManagedStream::start_rescue() {
+  if (busy_) return;
+  busy_ = true;
+  auto rescue = std::make_shared<Rescue>();
+  rescue->mark = mark_;
+  if (!rescue->mark.segment && !log_->segments().empty()) {
+    const auto& first = log_->segments().front();
+    rescue->mark = {first, segment::kHeaderBytes, first->base()};
+  }
+  rescue->until = std::max(log_->visible_end(), rescue->mark.number);
+  rescue->header = {stored_.identity, rescue->mark.number, context_.wall_ms};
+  rescue->path = layout::join(directory_, layout::segment_name(rescue->mark.number));
+  for (const auto& segment : log_->segments()) {
+    if (rescue->mark.segment && segment->base() > rescue->mark.segment->base()) {
+      rescue->obsolete.push_back(segment->path());
+    }
+  }
+  context_.syncer.submit(Syncer::Urgency::kWaitedFor, [self = shared_from_this(), rescue] {
+    self->do_rescue(*rescue);
+    return [self, rescue] { self->finish_rescue(*rescue); };
+  });
+}
+
+void ManagedStream::do_rescue(Rescue& rescue) {
+  if (!rescue.mark.segment) return;
+  const std::string old_path = rescue.mark.segment->path();
+  const bool same_name = old_path == rescue.path;
+  const auto copy = [&]() -> Result<void> {
+    // Whoever opened the old file keeps it; the name is needed for the new one.
+    if (same_name) WEIR_RETURN_IF_ERROR(files_.rename(old_path, old_path + ".bad"));
+    context_.files.forget(old_path);
+    WEIR_TRY(auto writer, segment::Writer::create(files_, rescue.path, rescue.header));
+    rescue.segment = std::make_shared<Segment>(rescue.header, rescue.path);
+    Copier copier(writer, *rescue.segment);
+    // An error here means that the rest is lost, not that the disk refuses new data.
+    const auto read = log_->read(rescue.mark.number, rescue.until, rescue.until.value() + 1,
+                                 ReadMode::kMayBlock, copier);
+    WEIR_RETURN_IF_ERROR(copier.outcome);
+    if (!read) log::warn("Reading back failed.", {{"error", read.error().what}});
+    WEIR_RETURN_IF_ERROR(writer.sync());
+    WEIR_RETURN_IF_ERROR(files_.sync_directory(directory_));
+    rescue.writer = std::move(writer);
+    return {};
+  };
+  const bool in_use = rescue.until > rescue.mark.number;
+  if (in_use || same_name) rescue.outcome = copy();
+  if (!rescue.outcome) return;
+  if (!same_name) {
+    auto old = files_.open(old_path, file::OpenMode::kReadWrite);
+    if (old && !(*old)->truncate(rescue.mark.offset)) {
+      log::warn("The old file was not cut.", {{"file", old_path}});
+    }
+  } else if (!files_.remove_file(old_path + ".bad")) {
+    log::warn("The old file was not removed.", {{"file", old_path + ".bad"}});
+  }
+  for (const std::string& path : rescue.obsolete) {
+    if (path == rescue.path) continue;
+    context_.files.forget(path);
+    if (!files_.remove_file(path)) log::warn("A file was not removed.", {{"file", path}});
+  }
+}
+
+void ManagedStream::finish_rescue(Rescue& rescue) {
+  busy_ = rescuing_ = false;
+  if (!rescue.outcome) {
+    fault_ += "; moving to a new file failed too (" + rescue.outcome.error().what +
+              "); the stream can only be read until weir is started again";
+    log::error("A stream can only be read until the next start.",
+               {{"stream", stored_.definition.name}, {"error", fault_}});
+    advance();
+    return;
+  }
+  fault_.clear();
+  writer_.reset();
+  sealed_.clear();
+  active_dirty_ = directory_dirty_ = false;
+  dirty_since_.reset();
+  if (rescue.mark.segment)
+    log_->cut_after(*rescue.mark.segment, rescue.mark.offset, rescue.mark.number,
+                    rescue.segment != nullptr);
+  SequenceNumber kept = rescue.mark.number;
+  if (rescue.writer) {
+    kept = rescue.writer->next();
+    rescue.segment->publish(rescue.writer->end_offset(), kept);
+    rescue.segment->set_file(rescue.writer->file());
+    rescue.segment->last_append = context_.env.clock.now();
+    writer_ = std::move(rescue.writer);
+    log_->append_segment(rescue.segment);
+    mark_ = {rescue.segment, writer_->end_offset(), kept};
+    touch_writer();
+  } else {
+    seal_last_ = true;
+  }
+  next_ = std::max(log_->visible_end(), kept);
+  if (kept < log_->visible_end()) {
+    const std::int64_t lost = log_->visible_end() - kept;
+    log_->note_loss(lost, "messages " + std::to_string(kept.value()) + " to " +
+                              std::to_string(log_->visible_end().value() - 1) +
+                              " were lost: the disk failed to store them");
+    context_.counters.lost_to_sync.add(static_cast<std::uint64_t>(lost));
+    log::error("Messages were lost: the disk failed to store them.",
+               {{"stream", stored_.definition.name},
+                {"first_lost", kept.value()},
+                {"last_lost", log_->visible_end().value() - 1}});
+  }
+  became_durable(log_->visible_end());
+  advance();
+}
+
+}  // namespace weir::stream
