@@ -39,7 +39,7 @@ def prepared():
     connection = stream.connect("w")
     for _ in range(5):
         identity = connection.next_identity()
-        connection.acknowledged[identity] = store.append("s", payload_of(identity))
+        connection.acknowledge(identity, store.append("s", payload_of(identity)))
     for _ in range(2):  # sent, stored, never answered
         store.append("s", payload_of(connection.next_identity()))
     for message in store.messages:

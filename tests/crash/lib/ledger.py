@@ -6,6 +6,7 @@ been remembered.
 
 import hashlib
 import threading
+import time
 
 from weir_client import NOT_ENOUGH_MESSAGES, Refused
 
@@ -40,7 +41,12 @@ class Connection:
         self.stream = stream
         self.sent = []
         self.acknowledged = {}  # id -> number
+        self.told = {}  # id -> when, by the monotonic clock
         self.refused = set()
+
+    def acknowledge(self, identity, number):
+        self.told[identity] = time.monotonic()
+        self.acknowledged[identity] = number
 
     def next_identity(self):
         identity = f"{self.stream.name}.{self.name}.{len(self.sent)}"
@@ -193,7 +199,7 @@ def check_fresh_append(client, stream, problems):
         if "is full" not in str(refused.text):
             problems.append(f"{stream.name}: a fresh append is refused: {refused}")
         return
-    connection.acknowledged[identity] = number
+    connection.acknowledge(identity, number)
     if number <= told:
         problems.append(f"{stream.name}: number {number} is given again, {told} was told before")
 

@@ -47,7 +47,7 @@ class Traffic:
                 identity, response = client.next_answer()
                 waiting -= 1
                 if response["status"] == w.SUCCESS:
-                    connection.acknowledged[identity] = response["sequenceNumber"]
+                    connection.acknowledge(identity, response["sequenceNumber"])
                 else:
                     connection.refused.add(identity)
                     if response["status"] in (w.SERVER_TIMEOUT, w.INVALID_REQUEST):
