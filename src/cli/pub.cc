@@ -1,0 +1,238 @@
+#include "cli/pub.h"
+
+#include "base/log.h"
+#include "cli/client.h"
+#include "cli/interrupt.h"
+#include "cli/text.h"
+
+#include <CLI/CLI.hpp>
+#include <array>
+#include <cerrno>
+#include <fmt/format.h>
+#include <memory>
+#include <poll.h>
+#include <unistd.h>
+
+namespace weir::cli {
+namespace {
+
+constexpr std::size_t kUnsentBytesMax = 4 * 1024 * 1024;
+constexpr Duration kLastAnswers = std::chrono::seconds(3);  // after Ctrl-C
+
+}  // namespace
+
+bool Publisher::may_send() const {
+  return !ended_ && unanswered() < options_.window && client_.unsent_bytes() < kUnsentBytesMax;
+}
+
+Result<void> Publisher::send_what_may_go() {
+  need_input_ = false;
+  while (may_send()) {
+    if (options_.rate > 0) {
+      const std::chrono::duration<double> due(static_cast<double>(counts_.sent) / options_.rate);
+      if (SystemClock().now() - started_ < due) return {};
+    }
+    WEIR_TRY(const auto next, source_.next(message_));
+    if (next == MessageSource::Next::kNeedInput) {
+      need_input_ = true;
+      return {};
+    }
+    if (next == MessageSource::Next::kEnd) {
+      ended_ = true;
+      return {};
+    }
+    const std::uint64_t ticket =
+        client_.send(protocol::AppendRequest{{}, options_.stream, as_bytes(message_)});
+    if (counts_.sent == 0) first_ticket_ = ticket;
+    counts_.sent_bytes += static_cast<std::int64_t>(message_.size());
+    ++counts_.sent;
+  }
+  return {};
+}
+
+Result<void> Publisher::take_answers() {
+  for (;;) {
+    WEIR_TRY(auto answer, client_.next());
+    if (!answer) return {};
+    const protocol::Response& response = answer->response;
+    if (response.status == protocol::Status::kSuccess) {
+      ++counts_.stored;
+      if (options_.print_sequence) out_.write(std::to_string(response.sequence_number) + "\n");
+      continue;
+    }
+    if (counts_.refused++ == 0) {
+      counts_.first_refused = static_cast<std::int64_t>(answer->ticket - first_ticket_) + 1;
+      counts_.first_refusal = fmt::format("{} ({})", log::escaped(response.error_message, 1024),
+                                          protocol::status_name(response.status));
+    }
+    if (response.status == protocol::Status::kResourceNotFound) {
+      return fail(Errc::kNotFound,
+                  fmt::format("publish to {}: there is no such stream; create it with 'weir stream "
+                              "create', or add --create",
+                              log::escaped(options_.stream)));
+    }
+  }
+}
+
+/// Until something can be read, sent or answered, or the next message is due.
+Result<void> Publisher::wait() {
+  const bool sending = may_send();
+  int timeout_ms = -1;
+  if (sending && !need_input_ && options_.rate > 0) {
+    const std::chrono::duration<double> due(static_cast<double>(counts_.sent) / options_.rate);
+    const auto left =
+        std::chrono::ceil<std::chrono::milliseconds>(due - (SystemClock().now() - started_));
+    timeout_ms = static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, 60'000));
+  }
+  const bool interrupted = interrupt_.raised();
+  if (interrupted) timeout_ms = 100;
+  const auto events = static_cast<short>(POLLIN | (client_.wants_write() ? POLLOUT : 0));
+  std::array<pollfd, 3> ready = {{{client_.fd(), events, 0},
+                                  {interrupted ? -1 : interrupt_.fd(), POLLIN, 0},
+                                  {sending && need_input_ ? source_.fd() : -1, POLLIN, 0}}};
+  if (::poll(ready.data(), ready.size(), timeout_ms) < 0 && errno != EINTR) {
+    return fail(os_error("wait for input", errno));
+  }
+  if (ready[2].revents != 0) return source_.fill();
+  return {};
+}
+
+Result<void> Publisher::run() {
+  started_ = SystemClock().now();
+  for (;;) {
+    if (interrupt_.raised() && !ended_) {
+      ended_ = true;
+      give_up_ = SystemClock().now() + kLastAnswers;
+    }
+    WEIR_RETURN_IF_ERROR(send_what_may_go());
+    WEIR_RETURN_IF_ERROR(client_.exchange());
+    WEIR_RETURN_IF_ERROR(take_answers());
+    if (options_.print_sequence && !out_.flush()) return {};
+    if (ended_ && unanswered() == 0) return {};
+    if (interrupt_.raised() && SystemClock().now() > give_up_) {
+      return fail(Errc::kUnavailable, "interrupted before everything was answered");
+    }
+    WEIR_RETURN_IF_ERROR(wait());
+  }
+}
+
+// ---- the command ----------------------------------------------------------------------------
+
+namespace {
+
+struct PubFlags {
+  ConnectionFlags connection;
+  Publisher::Options options;
+  std::vector<std::string> files;
+  std::string delimiter = "\\n";
+  bool whole = false;
+  bool create = false;
+  bool quiet = false;
+};
+
+Result<void> create_if_missing(Client& client, const std::string& name) {
+  model::StreamDefinition definition;
+  definition.name = name;
+  WEIR_TRY(const auto response, client.call(protocol::CreateRequest{{}, std::move(definition)}));
+  if (response.status == protocol::Status::kSuccess ||
+      response.error_message == protocol::kTextStreamExists) {
+    return {};
+  }
+  return fail(Errc::kUnavailable, fmt::format("create stream {}: {}", log::escaped(name),
+                                              log::escaped(response.error_message, 1024)));
+}
+
+std::string summary(const Publisher& publisher, const std::string& stream, std::int64_t empty,
+                    Duration took) {
+  const auto& counts = publisher.counts();
+  const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(took).count();
+  std::string text = fmt::format("published {} to {} in {}", counted(counts.stored, "message"),
+                                 log::escaped(stream), human_duration(ms));
+  if (counts.refused == 0 && publisher.unanswered() == 0) {
+    text += ", " + human_bytes(counts.sent_bytes);
+  }
+  if (empty > 0) text += fmt::format("; left out {}", counted(empty, "empty message"));
+  return text;
+}
+
+int run_pub(const PubFlags& flags) {
+  const auto delimiter = parse_escapes(flags.delimiter);
+  if (!delimiter || (delimiter->empty() && !flags.whole)) {
+    complain("--delimiter: write some text, with \\n, \\t, \\0 or \\x1e for what cannot be typed");
+    return kUsage;
+  }
+  const Interrupt interrupt;
+  const auto endpoint = flags.connection.endpoint();
+  if (!endpoint) return failed(endpoint.error());
+  const auto client = Client::connect(*endpoint, &interrupt);
+  if (!client) return failed(client.error());
+  if (flags.create) {
+    if (const auto done = create_if_missing(**client, flags.options.stream); !done) {
+      return failed(done.error());
+    }
+  }
+  MessageSource source = flags.files.empty()
+                             ? MessageSource::input(STDIN_FILENO, flags.whole ? "" : *delimiter)
+                             : MessageSource::files(flags.files);
+  Output out;
+  Publisher publisher(flags.options, **client, source, interrupt, out);
+  const Instant begin = SystemClock().now();
+  const auto done = publisher.run();
+  out.flush();
+  if (!done && publisher.counts().sent == 0) return failed(done.error());
+  if (!flags.quiet && publisher.counts().stored > 0) {
+    note(summary(publisher, flags.options.stream, source.empty_count(),
+                 SystemClock().now() - begin));
+  }
+  if (!done) {
+    if (publisher.unanswered() > 0 && done.error().code != Errc::kNotFound) {
+      note(counted(publisher.unanswered(), "message") +
+           " sent without an answer; they may or may not be stored");
+    }
+    return failed(done.error());
+  }
+  const auto& counts = publisher.counts();
+  if (counts.refused == 0) return kOk;
+  complain(fmt::format("{} of {} refused; the first, message {}: {}", grouped(counts.refused),
+                       counted(counts.sent, "message"), counts.first_refused,
+                       counts.first_refusal));
+  return kFailed;
+}
+
+}  // namespace
+
+void add_pub_command(CLI::App& app, int& status) {
+  auto flags = std::make_shared<PubFlags>();
+  CLI::App* command = app.add_subcommand(
+      "pub", "Publish messages to a stream: each line of standard input is one.");
+  command->add_option("STREAM", flags->options.stream, "Name of the stream.")->required();
+  auto* files = command->add_option("-f,--file", flags->files,
+                                    "Publish each of these files as one message instead.");
+  auto* whole =
+      command->add_flag("--whole", flags->whole, "Publish all of standard input as one message.");
+  auto* delimiter = command
+                        ->add_option("-d,--delimiter", flags->delimiter,
+                                     "What separates messages; \\n, \\t, \\0 and \\xHH are known.")
+                        ->capture_default_str();
+  files->excludes(whole)->excludes(delimiter);
+  whole->excludes(delimiter);
+  command->add_option("--rate", flags->options.rate, "Messages a second, at most.")
+      ->check(CLI::PositiveNumber);
+  command->add_option("--window", flags->options.window, "Messages in flight, at most.")
+      ->check(CLI::Range(1, 100'000))
+      ->capture_default_str();
+  command->add_flag("--create", flags->create, "Create the stream if there is none.");
+  command->add_flag("-v,--print-sequence", flags->options.print_sequence,
+                    "Print the sequence number that each message got.");
+  command->add_flag("-q,--quiet", flags->quiet, "No summary on standard error.");
+  flags->connection.add_to(*command);
+  command->footer(
+      "Examples:\n"
+      "  journalctl -f -o json | weir pub journal --create\n"
+      "  weir pub pictures --file *.jpg\n"
+      "  seq 1000 | weir pub numbers --rate 10 -v\n"
+      "Exit status: 0 if every message was stored, 1 if any was refused or not answered.");
+  command->callback([flags, &status] { status = run_pub(*flags); });
+}
+
+}  // namespace weir::cli

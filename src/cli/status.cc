@@ -1,0 +1,174 @@
+#include "cli/status.h"
+
+#include "base/log.h"
+#include "cli/flags.h"
+#include "cli/http_get.h"
+#include "cli/output.h"
+#include "cli/text.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <fmt/format.h>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+namespace weir::cli {
+namespace {
+
+using nlohmann::json;
+
+std::int64_t number(const json& entry, const char* key) {
+  const auto found = entry.find(key);
+  return found != entry.end() && found->is_number_integer() ? found->get<std::int64_t>() : 0;
+}
+
+std::string text(const json& entry, const char* key) {
+  const auto found = entry.find(key);
+  if (found == entry.end() || !found->is_string()) return {};
+  return log::escaped(found->get_ref<const std::string&>(), 512);
+}
+
+const json& part(const json& entry, const char* key) {
+  static const json none = json::object();
+  const auto found = entry.find(key);
+  return found != entry.end() && found->is_structured() ? *found : none;
+}
+
+std::string words_for(const std::string& state, const json& entry) {
+  const std::string error = text(entry, "last_error");
+  const std::string because = error.empty() ? "" : ": " + error;
+  if (state == "idle") return number(entry, "waiting_messages") == 0 ? "up to date" : "idle";
+  if (state == "collecting") return "collecting a batch";
+  if (state == "ready") return "waiting for a free worker";
+  if (state == "in_flight") return "sending";
+  if (state == "backoff") return "backing off" + because;
+  if (state == "broken") return "broken" + because;
+  return state.empty() ? "unknown" : state;
+}
+
+/// The server's own words, where it has some.
+std::string state_words(const json& entry) {
+  const std::string state = text(entry, "state");
+  std::string words = text(entry, "reason");
+  if (words.empty()) words = words_for(state, entry);
+  if (state == "backoff") {
+    words += ", next try in " + human_duration(number(entry, "next_try_in_ms"));
+  }
+  return words;
+}
+
+std::string stream_line(const json& stream) {
+  const std::int64_t oldest = number(stream, "oldest");
+  const std::int64_t newest = number(stream, "newest");
+  std::string line = text(stream, "name") + "\n  ";
+  if (newest >= oldest) {
+    line += fmt::format("{}, numbers {} to {}, {} of {}", counted(newest - oldest + 1, "message"),
+                        oldest, newest, human_bytes(number(stream, "total_bytes")),
+                        human_bytes(number(stream, "max_size")));
+  } else {
+    line += "empty; the next message gets number " + std::to_string(oldest);
+  }
+  if (text(stream, "persistence") == "memory") line += ", in memory";
+  line += "\n";
+  const std::string fault = text(stream, "fault");
+  if (!fault.empty()) line += "  FAULT: " + fault + "\n";
+  const std::int64_t lost = number(stream, "lost_messages");
+  if (lost > 0) line += fmt::format("  LOST: {}, damaged on disk\n", counted(lost, "message"));
+  return line;
+}
+
+std::string head_line(const json& status) {
+  const json& store = part(status, "store");
+  const json& server = part(status, "server");
+  std::string line =
+      fmt::format("weir {}, process {}, up {}\n", text(status, "version"), number(status, "pid"),
+                  human_duration(number(status, "uptime_ms")));
+  line += fmt::format("  port {}, {}", number(server, "port"),
+                      counted(number(server, "connections"), "connection"));
+  const std::int64_t parked = number(server, "parked_reads");
+  if (parked > 0) line += fmt::format(", {}", counted(parked, "waiting read"));
+  line += fmt::format("\n  store {}, {} of {} free\n", text(store, "directory"),
+                      human_bytes(number(store, "free_bytes")),
+                      human_bytes(number(store, "total_bytes")));
+  return line;
+}
+
+struct StatusFlags {
+  std::string host = "127.0.0.1";
+  std::int64_t admin_port = 8089;
+  std::string output = "text";
+};
+
+int run_status(const StatusFlags& flags) {
+  const auto body = http_get(flags.host, flags.admin_port, "/status");
+  if (!body) return failed(body.error());
+  const auto status = parse_status(*body);
+  if (!status) return failed(status.error());
+  Output out;
+  out.write(flags.output == "json" ? status->dump(2) + "\n" : status_text(*status));
+  out.flush();
+  return kOk;
+}
+
+}  // namespace
+
+std::string export_line(const json& entry) {
+  std::string line = state_words(entry);
+  const std::int64_t waiting = number(entry, "waiting_messages");
+  if (waiting > 0) {
+    line += fmt::format(", {} waiting", counted(waiting, "message"));
+    const std::int64_t age = number(entry, "oldest_waiting_age_ms");
+    if (age > 0) line += ", oldest " + human_duration(age);
+  }
+  const std::int64_t skipped = number(entry, "skipped_messages");
+  if (skipped > 0) line += fmt::format("; {} skipped as unacceptable", grouped(skipped));
+  const std::int64_t lost = number(entry, "lost_messages");
+  if (lost > 0) line += fmt::format("; {} deleted before they were exported", grouped(lost));
+  return line;
+}
+
+std::string status_text(const json& status) {
+  std::string out = head_line(status);
+  const json& streams = part(status, "streams");
+  if (streams.empty()) out += "\nno streams yet; create one with: weir stream create NAME\n";
+  for (const json& stream : streams) {
+    out += "\n" + stream_line(stream);
+    for (const json& entry : part(stream, "exports")) {
+      const std::string target = text(entry, "target");
+      out += fmt::format("  export {} ({}{}{}), {} exported\n", text(entry, "identifier"),
+                         text(entry, "type"), target.empty() ? "" : " -> ", target,
+                         grouped(number(entry, "exported_messages")));
+      out += fmt::format("    {}\n", export_line(entry));
+    }
+  }
+  return out;
+}
+
+Result<json> parse_status(const std::string& body) {
+  json status = json::parse(body, nullptr, false);
+  if (status.is_discarded() || !status.is_object()) {
+    return fail(Errc::kCorrupt,
+                "the answer is not a status document; is this weir's admin port? Another one: "
+                "--admin-port");
+  }
+  return status;
+}
+
+void add_status_command(CLI::App& app, int& status) {
+  auto flags = std::make_shared<StatusFlags>();
+  CLI::App* command =
+      app.add_subcommand("status", "Show every stream and every export, and why an export waits.");
+  command->add_option("--host", flags->host, "Where weir is.")->capture_default_str();
+  command->add_option("--admin-port", flags->admin_port, "Its port for operators.")
+      ->check(CLI::Range(1, 65535))
+      ->capture_default_str();
+  command->add_option("-o,--output", flags->output, "text or json.")
+      ->check(CLI::IsMember({"text", "json"}))
+      ->capture_default_str();
+  command->footer(
+      "Example: weir status -o json | jq '.streams[].exports[] | select(.state == "
+      "\"backoff\")'");
+  command->callback([flags, &status] { status = run_status(*flags); });
+}
+
+}  // namespace weir::cli

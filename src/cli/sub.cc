@@ -1,0 +1,180 @@
+#include "cli/sub.h"
+
+#include "base/log.h"
+#include "cli/client.h"
+#include "cli/flags.h"
+#include "cli/interrupt.h"
+#include "cli/text.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <fmt/format.h>
+#include <memory>
+
+namespace weir::cli {
+namespace {
+
+constexpr std::int64_t kBatchMessages = 1000;
+constexpr std::int64_t kLongPollMs = 30'000;
+
+}  // namespace
+
+bool Subscriber::done() const {
+  if (out_.closed() || (options_.count && counts_.printed >= *options_.count)) return true;
+  return !options_.follow && next_ > last_wanted_;
+}
+
+void Subscriber::print(const protocol::StoredMessage& message) {
+  if (done()) return;
+  if (message.sequence_number > next_) {
+    const std::int64_t gone = message.sequence_number - next_;
+    counts_.gone += gone;
+    out_.flush();
+    note(
+        fmt::format("weir: {} from number {} on no longer there: deleted to make room, or "
+                    "expired, before they could be read",
+                    counted(gone, "message"), next_));
+  }
+  next_ = message.sequence_number + 1;
+  if (!options_.follow && message.sequence_number > last_wanted_) return;
+  out_.write(format_.text_of(message));
+  ++counts_.printed;
+}
+
+Result<void> Subscriber::read_on() {
+  std::int64_t most = kBatchMessages;
+  if (options_.count) most = std::min(most, *options_.count - counts_.printed);
+  client_.send(protocol::ReadRequest{
+      {}, options_.stream, next_, 1, most, options_.follow ? kLongPollMs : 0});
+  WEIR_RETURN_IF_ERROR(client_.exchange());
+  // While waiting for messages, notice when nobody reads our output any more.
+  WEIR_TRY(const auto answer, client_.wait(Client::kAnswerTimeout, out_.fd()));
+  const protocol::Response& response = answer.response;
+  if (response.status == protocol::Status::kNotEnoughMessages) {
+    // Without `follow`: the messages counted at the start have been deleted since.
+    if (!options_.follow) next_ = last_wanted_ + 1;
+    return {};
+  }
+  if (response.status != protocol::Status::kSuccess) {
+    const bool missing = response.status == protocol::Status::kResourceNotFound;
+    return fail(missing ? Errc::kNotFound : Errc::kUnavailable,
+                fmt::format("read stream {}: {} ({})", log::escaped(options_.stream),
+                            log::escaped(response.error_message, 1024),
+                            protocol::status_name(response.status)));
+  }
+  for (const auto& message : response.messages) print(message);
+  out_.flush();
+  return {};
+}
+
+Result<void> Subscriber::run() {
+  const std::string doing = "read stream " + log::escaped(options_.stream);
+  auto described = client_.request(doing, protocol::DescribeRequest{{}, options_.stream});
+  if (!described) return fail(std::move(described).error());
+  if (!described->info) return fail(Errc::kCorrupt, doing + ": the server did not describe it");
+  const auto& storage = described->info->storage_status;
+  const std::int64_t oldest = storage.oldest_sequence_number;
+  const std::int64_t newest = storage.newest_sequence_number;
+  WEIR_TRY(next_, find_start(client_, options_.stream, options_.from, oldest, newest));
+  last_wanted_ = newest;
+  if (options_.from.kind == StartPosition::Kind::kSequence && next_ < oldest) {
+    note(fmt::format("weir: the oldest message is number {}", oldest));
+    next_ = oldest;
+  }
+  if (done() && !options_.follow && !options_.count.has_value() && newest >= oldest) {
+    note("weir: nothing there yet from that position on; add --follow to wait for it");
+  }
+  while (!done()) WEIR_RETURN_IF_ERROR(read_on());
+  return {};
+}
+
+// ---- the command ----------------------------------------------------------------------------
+
+namespace {
+
+struct SubFlags {
+  ConnectionFlags connection;
+  std::string stream;
+  std::string from = "start";
+  std::optional<std::int64_t> count;
+  bool follow = false;
+  std::string format = "%p";
+  std::string delimiter = "\\n";
+  bool json = false;
+};
+
+Result<MessageFormat> format_of(const SubFlags& flags) {
+  if (flags.json) return MessageFormat::json_lines();
+  auto delimiter = parse_escapes(flags.delimiter);
+  if (!delimiter) {
+    return fail(Errc::kInvalidArgument, "--delimiter: \\n, \\t, \\0 and \\xHH are known");
+  }
+  return MessageFormat::from_template(flags.format, std::move(*delimiter));
+}
+
+int run_sub(const SubFlags& flags) {
+  const auto from = parse_start_position(flags.from);
+  auto format = format_of(flags);
+  if (!from) {
+    complain(
+        fmt::format("--from {}: write start, end, -N for the last N messages, a sequence "
+                    "number, or a time such as 2026-11-20T09:00:00Z",
+                    log::escaped(flags.from)));
+    return kUsage;
+  }
+  if (!format) {
+    complain(format.error().what);
+    return kUsage;
+  }
+  const Interrupt interrupt;
+  const auto endpoint = flags.connection.endpoint();
+  if (!endpoint) return failed(endpoint.error());
+  const auto client = Client::connect(*endpoint, &interrupt);
+  if (!client) return failed(client.error());
+  Output out;
+  Subscriber subscriber({flags.stream, *from, flags.count, flags.follow}, **client,
+                        std::move(*format), out);
+  const auto done = subscriber.run();
+  out.flush();
+  if (done || done.error().code != Errc::kCancelled) return done ? kOk : failed(done.error());
+  // Ended by the one who reads, or by Ctrl-C, which is how a --follow is meant to end.
+  return interrupt.raised() && !flags.follow ? 130 : kOk;
+}
+
+}  // namespace
+
+void add_sub_command(CLI::App& app, int& status) {
+  auto flags = std::make_shared<SubFlags>();
+  CLI::App* command = app.add_subcommand("sub", "Print the messages of a stream, one a line.");
+  command->add_option("STREAM", flags->stream, "Name of the stream.")->required();
+  command
+      ->add_option("--from", flags->from,
+                   "Where to begin: start, end, -N (the last N), a sequence number, or a time.")
+      ->capture_default_str();
+  command->add_option("-n,--count", flags->count, "Stop after so many messages.")
+      ->check(CLI::Range(std::int64_t{1}, std::numeric_limits<std::int64_t>::max()));
+  command->add_flag("-f,--follow", flags->follow, "At the end, wait for more.");
+  auto* format =
+      command
+          ->add_option("--format", flags->format,
+                       "What to print of a message: %p payload, %s sequence number, %t time in "
+                       "milliseconds, %T time, %n stream, %b payload in base64, %l its length.")
+          ->capture_default_str();
+  auto* delimiter =
+      command
+          ->add_option("-d,--delimiter", flags->delimiter,
+                       "What follows each message; \\n, \\t, \\0 and \\xHH are known.")
+          ->capture_default_str();
+  command->add_flag("--json", flags->json, "Print one JSON object a line.")
+      ->excludes(format)
+      ->excludes(delimiter);
+  flags->connection.add_to(*command);
+  command->footer(
+      "Examples:\n"
+      "  weir sub telemetry --from -10 --follow\n"
+      "  weir sub telemetry --from 2026-11-20T09:00:00Z --format '%s %T %p'\n"
+      "  weir sub telemetry --json | jq .payload");
+  command->callback([flags, &status] { status = run_sub(*flags); });
+}
+
+}  // namespace weir::cli
