@@ -107,6 +107,7 @@ struct Exchange {
   HttpResponse response = {};
   std::size_t sent = 0;
   std::size_t header_bytes = 0;
+  bool head_is_whole = false;  // the empty line behind the headers was read
   curl_off_t uploaded = 0;
   curl_off_t downloaded = 0;
   Instant moved_at{};             // last progress in either direction
@@ -156,7 +157,9 @@ std::size_t take_header(char* data, std::size_t, std::size_t bytes, void* user) 
     return 0;
   }
   const std::string_view line = trimmed({data, bytes});
+  if (line.empty()) exchange.head_is_whole = true;
   if (line.starts_with("HTTP/")) {
+    exchange.head_is_whole = false;
     exchange.response.headers.clear();
     return bytes;
   }
@@ -343,7 +346,11 @@ class CurlTransport final : public HttpTransport {
     long status = 0;
     curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
     response.status = static_cast<int>(status);
-    if (code == CURLE_OK) return std::move(response);
+    if (code == CURLE_OK) {
+      // curl takes a connection that ends between two headers for the end of an empty answer.
+      if (!exchange.head_is_whole) response.error = "the answer ends inside its headers";
+      return std::move(response);
+    }
 
     long proxy_status = 0;
     curl_easy_getinfo(easy, CURLINFO_HTTP_CONNECTCODE, &proxy_status);
