@@ -288,6 +288,16 @@ TEST_F(Files, AFullDiskIsSaidAndLeavesOnlyWholeBatches) {
   EXPECT_EQ(all(), (std::vector<std::string>{"a", "c"}));
 }
 
+TEST_F(Files, AShorterBatchAfterAFailedSyncLeavesNothingOfTheLongOne) {
+  start();
+  EXPECT_TRUE(delivered({"a"}));
+  disk->fail_call(Call::kSync, 1, EIO);
+  EXPECT_FALSE(delivered({"a long message that did not make it"}));
+  EXPECT_TRUE(delivered({"c"}));
+  EXPECT_EQ(outputs().size(), 2U) << "a file whose sync failed is left alone";
+  EXPECT_EQ(all(), (std::vector<std::string>{"a", "c"}));
+}
+
 // Any call may fail once: what was delivered stays, what was not comes with the next try.
 TEST_F(Files, EverySingleFailureIsSurvived) {
   for (const Call call :
@@ -315,10 +325,18 @@ TEST_F(Files, EverySingleFailureIsSurvived) {
   }
 }
 
+// A call that fails some time before the power does.
+struct Fault {
+  Call call = Call::kSync;
+  std::uint64_t nth = 0;  // 0 = none
+};
+
 // The power fails before every single change in turn. Afterwards weir starts again and sends what
 // was not acknowledged (and, as a late cursor may, the last acknowledged batch once more).
-void crash_everywhere(FileOptions options, std::uint64_t seed) {
-  SCOPED_TRACE("seed " + std::to_string(seed));
+void crash_everywhere(const FileOptions& options, std::uint64_t seed, Fault fault = {}) {
+  SCOPED_TRACE("seed " + std::to_string(seed) + ", failing call " +
+               std::to_string(static_cast<int>(fault.call)) + " number " +
+               std::to_string(fault.nth));
   for (std::uint64_t at = 1;; ++at) {
     SCOPED_TRACE("power cut before change " + std::to_string(at));
     auto disk = std::make_shared<FaultyFileSystem>(seed);
@@ -349,9 +367,12 @@ void crash_everywhere(FileOptions options, std::uint64_t seed) {
     };
 
     disk->cut_power_before_change(at);
+    if (fault.nth > 0) disk->fail_call(fault.call, fault.nth, EIO);
     auto destination = start();
     std::size_t acknowledged = 0;
-    while (acknowledged < batches.size() && deliver(*destination, acknowledged)) ++acknowledged;
+    while (acknowledged < batches.size() && !disk->power_is_off()) {
+      if (deliver(*destination, acknowledged)) ++acknowledged;
+    }
     const bool crashed = disk->power_is_off();
     disk->crash(seed * 1000 + at);
     destination = start();
@@ -397,6 +418,20 @@ TEST(FilesAfterACrash, HoldWholeBatchesInOrderWhereverThePowerFailed) {
     options.compression = static_cast<FileOptions::Compression>(seed % 3);
     crash_everywhere(options, seed);
     if (::testing::Test::HasFatalFailure()) return;
+  }
+}
+
+TEST(FilesAfterACrash, HoldWholeBatchesEvenWhenACallFailedBefore) {
+  for (const Call call : {Call::kSync, Call::kWrite, Call::kTruncate}) {
+    for (std::uint64_t nth = 1; nth <= 10; ++nth) {
+      for (std::uint64_t seed = 1; seed <= 4; ++seed) {
+        FileOptions options;
+        options.roll_bytes = 2500;
+        options.format = FileOptions::Format::kLength;
+        crash_everywhere(options, seed * 100 + nth, {call, nth});
+        if (::testing::Test::HasFatalFailure()) return;
+      }
+    }
   }
 }
 
