@@ -54,7 +54,8 @@ Error cannot_store(Error error) {
 }  // namespace
 
 bool ManagedStream::stage(Bytes payload, std::uint64_t token) {
-  const bool first = head_ == entries_.size();
+  // Also behind messages that wait for the syncer: those are copied already, this one is not yet.
+  const bool first = std::max(head_, owned_until_) == entries_.size();
   entries_.push_back({-1, payload});
   tokens_.push_back(token);
   return first;
