@@ -147,10 +147,11 @@ class ThreadedEngine final : public Engine {
                    std::shared_ptr<stream::CursorStore> cursors,
                    std::vector<Wanted> wanted) override {
     core_->board().set(id, stream_name, log, wanted);
-    const bool had_messages = log->durable_end() > SequenceNumber(0);
+    const SequenceNumber oldest = log->oldest();
+    const SequenceNumber end = log->durable_end();
     core_->mailbox().post([id, stream_name, log = std::move(log), cursors = std::move(cursors),
-                           wanted = std::move(wanted), had_messages](Scheduler& scheduler) {
-      scheduler.set_exports(id, stream_name, log, cursors, wanted, had_messages);
+                           wanted = std::move(wanted), oldest, end](Scheduler& scheduler) {
+      scheduler.set_exports(id, stream_name, log, cursors, wanted, oldest, end);
     });
   }
 

@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -26,10 +27,13 @@ class Log final : public stream::LogReader {
   /// What message `number` of this log holds.
   [[nodiscard]] std::string payload(std::int64_t number) const {
     return name_ + ":" + std::to_string(number) +
-           std::string(static_cast<std::size_t>(number * 7 % 23) + extra_, '.');
+           std::string(
+               static_cast<std::size_t>(number * 7 % 23) + (number % 50 == 7 ? large_bytes_ : 0),
+               '.');
   }
-  explicit Log(std::string name = "log", std::size_t extra_bytes = 0)
-      : name_(std::move(name)), extra_(extra_bytes) {}
+  /// Every fiftieth message is larger by `large_bytes`.
+  explicit Log(std::string name = "log", std::size_t large_bytes = 0)
+      : name_(std::move(name)), large_bytes_(large_bytes) {}
 
   void append(std::int64_t count, std::int64_t wall_ms = 0) {
     const MutexLock lock(mutex_);
@@ -57,6 +61,16 @@ class Log final : public stream::LogReader {
   void damage(std::int64_t from, std::int64_t to) {
     const MutexLock lock(mutex_);
     append_ms_.erase(append_ms_.lower_bound(from), append_ms_.lower_bound(to));
+    for (std::int64_t n = from; n < to; ++n) damaged_.insert(n);
+  }
+  [[nodiscard]] bool damaged(std::int64_t number) const {
+    const MutexLock lock(mutex_);
+    return damaged_.contains(number);
+  }
+  /// False if the message was removed or damaged (or never existed).
+  [[nodiscard]] bool holds(std::int64_t number) const {
+    const MutexLock lock(mutex_);
+    return append_ms_.contains(number);
   }
   void fail_reads(std::optional<Error> error) {
     const MutexLock lock(mutex_);
@@ -110,11 +124,8 @@ class Log final : public stream::LogReader {
     return stream::ReadResult{taken, seq(at), false};
   }
   [[nodiscard]] std::int64_t bytes_from(SequenceNumber from) const override {
-    std::int64_t bytes = 0;
-    for (std::int64_t n = std::max(from, oldest()).value(); n < durable_end().value(); ++n) {
-      bytes += static_cast<std::int64_t>(payload(n).size());
-    }
-    return bytes;
+    constexpr std::int64_t kAbout = 20;
+    return std::max<std::int64_t>(0, durable_end() - std::max(from, oldest())) * kAbout;
   }
   [[nodiscard]] std::int64_t append_ms_near(SequenceNumber from) const override {
     const MutexLock lock(mutex_);
@@ -124,9 +135,10 @@ class Log final : public stream::LogReader {
 
  private:
   const std::string name_;
-  const std::size_t extra_;
+  const std::size_t large_bytes_;
   mutable Mutex mutex_;
   std::map<std::int64_t, std::int64_t> append_ms_ WEIR_GUARDED_BY(mutex_);
+  std::set<std::int64_t> damaged_ WEIR_GUARDED_BY(mutex_);
   std::int64_t oldest_ WEIR_GUARDED_BY(mutex_) = 0;
   std::int64_t visible_ WEIR_GUARDED_BY(mutex_) = 0;
   std::int64_t durable_ WEIR_GUARDED_BY(mutex_) = 0;

@@ -56,7 +56,8 @@ struct Scheduler::StreamState {
   std::vector<std::uint64_t> serials;  // in definition order
   bool loading = true;
   std::vector<Engine::Wanted> wanted;  // while loading
-  bool had_messages = false;
+  bool had_messages = false;           // when it was opened
+  SequenceNumber defined_oldest;       // when its exports were defined
   std::optional<MoveFilter::Interest> interest;
 };
 
@@ -67,7 +68,8 @@ Scheduler::~Scheduler() = default;
 void Scheduler::set_exports(StreamId id, const std::string& stream_name,
                             std::shared_ptr<stream::LogReader> log,
                             std::shared_ptr<stream::CursorStore> cursors,
-                            std::vector<Engine::Wanted> wanted, bool had_messages) {
+                            std::vector<Engine::Wanted> wanted, SequenceNumber oldest,
+                            SequenceNumber end) {
   auto& slot = streams_[id];
   const bool is_new = slot == nullptr;
   if (is_new) slot = std::make_unique<StreamState>();
@@ -77,7 +79,8 @@ void Scheduler::set_exports(StreamId id, const std::string& stream_name,
   stream.log = std::move(log);
   stream.cursors = std::move(cursors);
   if (is_new) {
-    stream.had_messages = had_messages;
+    stream.had_messages = end > SequenceNumber(0);
+    stream.defined_oldest = oldest;
     environment_.hands.keep(
         {CursorTask::Kind::kLoad, id, 0, 0, stream_name, stream.cursors, stream::Cursor{}});
   }
@@ -85,6 +88,7 @@ void Scheduler::set_exports(StreamId id, const std::string& stream_name,
     stream.wanted = std::move(wanted);
     return;
   }
+  stream.defined_oldest = oldest;
   apply_wanted(stream, std::move(wanted), nullptr);
 }
 
@@ -156,7 +160,7 @@ void Scheduler::add_export(StreamState& stream, Engine::Wanted want,
   item = std::make_unique<Export>(serial, stream.id, std::move(machine), saved_revision);
   stream.serials.push_back(serial);
   make_destination(stream, *item);
-  look(stream, *item);
+  place(stream, *item);
   const bool restored = cursor && cursor->type == item->machine.config().type;
   const bool expected = saved != nullptr && stream.had_messages;
   environment_.reporter.started(stream.name, item->machine, restored, expected);
@@ -174,6 +178,15 @@ void Scheduler::change_export(StreamState& stream, Export& item, Engine::Wanted 
     environment_.reporter.repositioned(stream.name, item.machine, before);
     item.save_soon = true;
   }
+  place(stream, item);
+}
+
+// The first look finds what was there when the export was defined, the second what is there now:
+// only what was removed in between is lost.
+void Scheduler::place(StreamState& stream, Export& item) {
+  const std::int64_t lost = item.machine.log_moved(stream.defined_oldest, stream.log->durable_end(),
+                                                   environment_.clock.now());
+  environment_.reporter.overtaken(stream.name, item.machine, lost);
   look(stream, item);
 }
 

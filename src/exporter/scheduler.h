@@ -65,12 +65,12 @@ class Scheduler {
   Scheduler(const Options& options, Environment environment);
   ~Scheduler();
 
-  /// See `Engine`; the board's rows were set already. `had_messages`: the stream held some when it
-  /// was opened, so that positions should be there.
+  /// See `Engine`; the board's rows were set already. `oldest` and `end` are what the log held when
+  /// the change was asked for: what retention removes after that counts as lost.
   void set_exports(StreamId id, const std::string& stream_name,
                    std::shared_ptr<stream::LogReader> log,
                    std::shared_ptr<stream::CursorStore> cursors, std::vector<Engine::Wanted> wanted,
-                   bool had_messages);
+                   SequenceNumber oldest, SequenceNumber end);
   void remove_stream(StreamId id);
 
   void delivered(std::uint64_t job_id, const Delivery& delivery);
@@ -109,6 +109,7 @@ class Scheduler {
   void change_export(StreamState& stream, Export& item, Engine::Wanted want);
   void drop_export(StreamState& stream, std::uint64_t serial, bool forget_position);
   void make_destination(StreamState& stream, Export& item);
+  void place(StreamState& stream, Export& item);
   void look(StreamState& stream, Export& item);
   void look(StreamId id);
   /// Brings everything derived from an export's state up to date.
