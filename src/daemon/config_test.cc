@@ -170,6 +170,8 @@ INSTANTIATE_TEST_SUITE_P(
               ":1:33: ", "streams[2]: there is already a stream 'a', at weir.yaml:1"},
         Wrong{"streams: [{name: a, max_size: 1}]\n", ":1:21: ", "did you mean 'max_size_bytes'?"},
         Wrong{"streams: [{name: a, max_size_bytes: 1}]\n", ":1:37: ", "allowed are 1024 to"},
+        Wrong{"streams: [{name: a, max_size_bytes: 5000, segment_size_bytes: 6000}]\n",
+              ":1:11: ", "segment_size_bytes is 6000, more than max_size_bytes, which is 5000"},
         Wrong{"streams: [{name: a, time_to_live_ms: 1}]\n", ":1:38: ", "allowed are 60000 to"},
         Wrong{"streams: [{name: a, exports: [{type: smtp, identifier: x}]}]\n",
               ":1:38: ", "not one of kinesis, http, file"},
@@ -208,7 +210,7 @@ TEST(Config, reports_a_bounded_number_of_problems) {
 
 TEST(Config, an_address_that_others_can_reach_needs_authentication) {
   EXPECT_THAT(problem("server: {bind_address: 0.0.0.0, authenticate_client: false}\n"),
-              HasSubstr("turn authentication on"));
+              HasSubstr("which others can reach"));
   good("server: {bind_address: 0.0.0.0}\n");
   good("server: {bind_address: '::1', authenticate_client: false}\n");
   EXPECT_THAT(problem("server: {bind_address: gateway}\n"), HasSubstr("is not an IP address"));

@@ -191,7 +191,7 @@ void report(const std::string& name, std::string what, std::vector<Problem>& pro
 // The generic names, WEIR_<SECTION>_<KEY>; warns of names that look like ours but mean nothing.
 void apply_generic_names(const std::map<std::string, std::string>& environment, Config& config,
                          std::vector<Problem>& problems) {
-  std::vector<std::string> known;
+  std::vector<std::string> known = {"STREAM_MANAGER_SERVER_HOST"};  // only clients read this one
   for (const auto& row : rows()) known.emplace_back(row.shown.name);
   for_each_key([&](const std::string& path, const Key&) {
     if (find_key(path) == nullptr || find_key(path)->kind == Kind::kTextMap) return;

@@ -96,7 +96,7 @@ void add_wrapped(std::string& out, const std::string& indent, const std::string&
 std::string sample_value(const Key& key) {
   if (!key.sample.empty()) return key.sample;
   if (key.default_text.empty() || key.kind == Kind::kInteger || key.kind == Kind::kFlag) {
-    return key.default_text;
+    return key.default_text.substr(0, key.default_text.find(' '));
   }
   const bool plain = key.default_text.find_first_not_of(
                          "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./") ==

@@ -120,8 +120,8 @@ Key streams_section() {
                      std::to_string(model::kMaxSizeDefault), 1024, kMax,
                      &model::StreamDefinition::max_size),
       stream_integer("segment_size_bytes", "Unit in which old messages are removed.",
-                     std::to_string(model::kSegmentSizeDefault), 1024, 2'147'483'647,
-                     &model::StreamDefinition::stream_segment_size),
+                     std::to_string(model::kSegmentSizeDefault) + " or max_size_bytes", 1024,
+                     2'147'483'647, &model::StreamDefinition::stream_segment_size),
       with_sample(
           "86400000",
           stream_integer("time_to_live_ms",
