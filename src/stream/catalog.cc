@@ -155,7 +155,9 @@ void Streams::recover_stream_in(const std::string& name, StreamId id) {
                 {"error", recovered.error().what}});
     return;
   }
-  add(std::make_shared<ManagedStream>(context_, std::move(stored), std::move(*recovered)));
+  auto stream = std::make_shared<ManagedStream>(context_, std::move(stored), std::move(*recovered));
+  stream->trim();
+  add(std::move(stream));
 }
 
 void Streams::add(ManagedPtr stream) {
@@ -217,8 +219,6 @@ void Streams::create(model::StreamDefinition definition, Done done) {
   start_create(std::move(definition), std::move(done));
 }
 
-namespace {
-
 /// Puts a stream's directory together under another name and gives it its own, all or nothing.
 Result<void> make_stream(file::FileSystem& disk, const StoredDefinition& stored) {
   const std::string unfinished = layout::unfinished_directory(stored.id);
@@ -261,8 +261,6 @@ RecoveredStream new_stream(Context& context, const StoredDefinition& stored) {
   fresh.state_durable = true;
   return fresh;
 }
-
-}  // namespace
 
 void Streams::start_create(model::StreamDefinition definition, Done done) {
   const std::string name = definition.name;
@@ -348,6 +346,21 @@ void Streams::remove(std::string_view name, Done done) {
   start_remove(key, std::move(done));
 }
 
+/// One rename takes a stream away. Both directories are synced before anything in it is removed,
+/// so that no crash brings back half a stream.
+Result<void> throw_away(file::FileSystem& disk, const ManagedStream& stream) {
+  const std::string trash = layout::trash_directory(stream.id());
+  WEIR_RETURN_IF_ERROR(disk.rename(stream.directory(), trash));
+  auto synced = disk.sync_directory(layout::kTrash);
+  if (synced) synced = disk.sync_directory(layout::kStreams);
+  if (synced) return {};
+  if (const auto back = disk.rename(trash, stream.directory()); !back) {
+    log::error("A stream whose removal failed could not be put back; the next start decides.",
+               {{"stream", stream.definition().name}, {"error", back.error().what}});
+  }
+  return synced;
+}
+
 void Streams::start_remove(const std::string& name, Done done) {
   // A create of the same name waits in `changing_` until the old directory is out of the way.
   const ManagedPtr stream = by_name_.find(name)->second;
@@ -355,11 +368,8 @@ void Streams::start_remove(const std::string& name, Done done) {
   changing_.emplace(name, Pending{});
   stream->begin_removal();
   context_.syncer.submit(Syncer::Urgency::kWaitedFor, [this, stream, name, done = std::move(done)] {
-    file::FileSystem& disk = context_.env.disk;
-    const std::string trash = layout::trash_directory(stream->id());
-    auto moved = disk.rename(stream->directory(), trash);
-    if (moved) moved = disk.sync_directory(layout::kStreams);
-    return [this, stream, name, trash, done, moved = std::move(moved)] {
+    auto moved = throw_away(context_.env.disk, *stream);
+    return [this, stream, name, done, moved = std::move(moved)] {
       if (moved) {
         by_id_.erase(stream->id());
         stream->finish_removal();

@@ -228,6 +228,7 @@ void Log::set_visible(SequenceNumber end) {
   if (was_empty && !core_segments_.empty()) {
     const SequenceNumber first = std::min(core_segments_.front()->base(), end);
     if (first > oldest()) oldest_.store(first.value(), std::memory_order_release);
+    if (first > durable_end()) durable_.store(first.value(), std::memory_order_release);
   }
 }
 

@@ -250,14 +250,13 @@ Result<void> ManagedStream::prepare(Step step) {
   }
   if (step == Step::kRoll) {
     const auto last = active();
-    if (state_ && last && !last->empty() && last->next() != next_) {
+    if (state_ && last && last->next() != next_) {
       std::vector<Jump>& jumps = state_->state().jumps;
       if (jumps.empty() || jumps.back() != Jump{last->next(), next_}) {
         jumps.push_back({last->next(), next_});
       }
       if (jumps.size() > kJumpsMax) jumps.erase(jumps.begin());
-      WEIR_TRY(const auto generation, state_->write());
-      static_cast<void>(generation);
+      WEIR_TRY(state_written_, state_->write());
     }
     roll_.emplace();
     roll_->header = {stored_.identity, next_, context_.wall_ms};

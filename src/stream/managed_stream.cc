@@ -43,6 +43,7 @@ ManagedStream::ManagedStream(Context& context, StoredDefinition stored, Recovere
   state_.emplace(context.env.disk, layout::join(directory_, layout::kStreamState),
                  std::move(recovered.state), recovered.state_slot);
   state_unsynced_ = !recovered.state_durable;
+  if (state_unsynced_) state_written_ = recovered.state_slot.generation;
   if (recovered.state_durable && state_->state().epoch == context.epoch) {
     durable_bound_ = state_->state().bound;
   }
@@ -109,22 +110,37 @@ void ManagedStream::drop_oldest(metrics::Counter& reason) {
     return;
   }
   retired_.push_back(segment);
+  note_floor();
   retire();
+}
+
+void ManagedStream::trim() {
+  while (log_->total_bytes() > max_size_ && log_->segments().size() > 1) {
+    drop_oldest(context_.counters.removed_full);
+  }
+  moved_ = false;
+}
+
+/// Writes down what retention removed. From now on a process crash does not bring it back; nor
+/// does a power cut once anything newer was synced, because `do_sync` syncs the floor first.
+bool ManagedStream::note_floor() {
+  StreamState& state = state_->state();
+  state.floor = std::max(state.floor, log_->oldest());
+  const auto generation = state_->write();
+  if (generation) state_written_ = *generation;
+  return generation.has_value();
 }
 
 /// Removes what retention took out, on the syncer thread. The floor goes first, and durably: no
 /// crash may bring back an old message while a newer one is gone.
 void ManagedStream::retire() {
   if (retiring_ || retired_.empty() || !state_) return;
-  StreamState& state = state_->state();
-  state.floor = std::max(state.floor, log_->oldest());
-  const auto generation = state_->write();
-  if (!generation) return;  // `tick` tries again
+  if (state_->state().floor < log_->oldest() && !note_floor()) return;  // `tick` tries again
   retiring_ = true;
   auto segments = std::make_shared<std::vector<std::shared_ptr<Segment>>>(std::move(retired_));
   retired_.clear();
   context_.syncer.submit(
-      Syncer::Urgency::kPeriodic, [self = shared_from_this(), segments, number = *generation] {
+      Syncer::Urgency::kPeriodic, [self = shared_from_this(), segments, number = state_written_] {
         file::FileSystem& disk = self->context_.env.disk;
         auto outcome = StateKeeper::sync(disk, self->state_->path());
         const bool floor_durable = outcome.has_value();
@@ -138,7 +154,10 @@ void ManagedStream::retire() {
         }
         return [self, segments, number, floor_durable] {
           self->retiring_ = false;
-          if (floor_durable) self->state_->synced(number);
+          if (floor_durable) {
+            self->state_->synced(number);
+            self->state_synced_ = std::max(self->state_synced_, number);
+          }
           self->retired_.insert(self->retired_.begin(), segments->begin(), segments->end());
           // What failed waits for `tick`; what came meanwhile goes on at once.
           if (segments->empty()) self->retire();

@@ -48,6 +48,9 @@ class ManagedStream final : public Stream, public std::enable_shared_from_this<M
   [[nodiscard]] std::string directory() const { return directory_; }
   [[nodiscard]] bool in_memory() const { return memory_ != nullptr; }
 
+  /// After recovery: removes what a power cut brought back although retention had removed it.
+  void trim();
+
   // --- appending ----------------------------------------------------------------------------
   /// True if the stream had nothing staged before.
   bool stage(Bytes payload, std::uint64_t token);
@@ -107,6 +110,7 @@ class ManagedStream final : public Stream, public std::enable_shared_from_this<M
     std::shared_ptr<Segment> active;
     std::shared_ptr<file::File> active_file;  ///< null: opened by path
     bool directory = false;
+    std::uint64_t state = 0;  ///< generation of the state to sync first; 0 = none
     SequenceNumber up_to;
     std::uint64_t active_end = 0;
     std::int64_t bytes = 0;
@@ -162,6 +166,7 @@ class ManagedStream final : public Stream, public std::enable_shared_from_this<M
   [[nodiscard]] std::int64_t max_size() const { return max_size_; }
   [[nodiscard]] bool reserves() const;
   void drop_oldest(metrics::Counter& reason);
+  bool note_floor();
   void retire();
   void expire(Instant now);
   [[nodiscard]] bool expired(const Segment& segment, Instant now) const;
@@ -223,6 +228,10 @@ class ManagedStream final : public Stream, public std::enable_shared_from_this<M
   // Retention.
   std::vector<std::shared_ptr<Segment>> retired_;
   bool retiring_ = false;
+  /// Generation of the state that the log must not become durable without: it has the floor, or
+  /// says which numbers were never used. And the newest one known to be durable.
+  std::uint64_t state_written_ = 0;
+  std::uint64_t state_synced_ = 0;
   std::int64_t space_credit_ = 0;  ///< bytes freed by this stream while the disk is nearly full
   Instant expiry_checked_{};
   bool removing_ = false;

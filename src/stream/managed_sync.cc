@@ -38,6 +38,7 @@ std::shared_ptr<ManagedStream::SyncBatch> ManagedStream::begin_sync() {
   }
   batch->active_end = active() ? active()->end_offset() : segment::kHeaderBytes;
   batch->directory = directory_dirty_;
+  if (state_written_ > state_synced_) batch->state = state_written_;
   batch->up_to = active() ? active()->next() : next_;
   active_dirty_ = directory_dirty_ = false;
   unsynced_bytes_ = 0;
@@ -47,6 +48,9 @@ std::shared_ptr<ManagedStream::SyncBatch> ManagedStream::begin_sync() {
 
 Result<void> ManagedStream::do_sync(SyncBatch& batch) {
   const Instant begun = context_.env.clock.now();
+  if (batch.state != 0) {
+    WEIR_RETURN_IF_ERROR(StateKeeper::sync(context_.env.disk, state_->path()));
+  }
   const auto sync = [this](const Segment& segment, std::shared_ptr<file::File> file) {
     if (!file) {
       auto opened = context_.files.open(segment.path());
@@ -72,7 +76,7 @@ Result<void> ManagedStream::do_sync(SyncBatch& batch) {
 
 bool ManagedStream::sync_inline() {
   if (busy_ || syncing_ || rescuing_ || !writer_ || !fault_.empty()) return false;
-  if (!sealed_.empty() || directory_dirty_) {
+  if (!sealed_.empty() || directory_dirty_ || state_written_ > state_synced_) {
     const auto batch = begin_sync();
     syncing_ = true;
     const auto outcome = do_sync(*batch);
@@ -118,6 +122,10 @@ void ManagedStream::finish_sync(const SyncBatch& batch, const Result<void>& outc
     return;
   }
   count_sync(context_, batch.took, elsewhere);
+  if (batch.state != 0) {
+    state_->synced(batch.state);
+    state_synced_ = std::max(state_synced_, batch.state);
+  }
   std::erase_if(sealed_, [&](const Sealed& sealed) {
     return std::any_of(batch.sealed.begin(), batch.sealed.end(),
                        [&](const Sealed& done) { return done.segment == sealed.segment; });

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "stream/layout.h"
+#include "stream/state_keeper.h"
 
 #include <algorithm>
 #include <array>
@@ -90,11 +91,21 @@ class Recovery {
         found_.push_back(std::move(*found));
       } else if (found.error().code == Errc::kUnsupported) {
         return fail(with_context(path, std::move(found).error()));
+      } else if (found.error().code != Errc::kCorrupt) {
+        skip_failing(path, found.error());
       } else {
         set_aside(base, path, found.error().what);
       }
     }
     return {};
+  }
+
+  /// The disk fails, perhaps for now: the file stays as it is. Without it nobody knows which
+  /// numbers are taken, so nothing is appended until a start that can read it.
+  void skip_failing(const std::string& path, const Error& why) {
+    out_.fault = "a segment cannot be read: " + why.what;
+    log::error("A segment cannot be read; the stream can only be read until the next start.",
+               {{"stream", stored_.definition.name}, {"file", path}, {"error", why.what}});
   }
 
   Result<Found> open_segment(SequenceNumber base, const std::string& path) {
@@ -343,7 +354,7 @@ class Recovery {
     SequenceNumber next = std::max({end, state.floor, jump_to_});
     for (const Cursor& cursor : out_.cursors->load()) next = std::max(next, cursor.next);
     if (clean_) next = std::max(next, state.next);
-    if (!flush() && state.epoch < last_run_.epoch) next = std::max(next, state.bound);
+    if (state.epoch < last_run_.epoch) next = std::max(next, state.bound);
     if (state_lost_ && power_cut() && !flush()) next = next + kJumpWithoutReservation;
     out_.next_at_least = next;
     find_unsynced(end);
@@ -382,6 +393,9 @@ class Recovery {
     }
     // Readers of this stream see only what is durable, so make it durable first.
     auto synced = disk_.sync_directory(directory_);
+    if (synced && !state_lost_) {
+      synced = StateKeeper::sync(disk_, layout::join(directory_, layout::kStreamState));
+    }
     for (const auto& segment : out_.unsynced) {
       if (!synced) break;
       const auto file = disk_.open(segment->path(), file::OpenMode::kReadWrite);

@@ -77,18 +77,21 @@ Result<SlotContent> read_slots(file::FileSystem& files, std::string_view path,
 }
 
 SlotWriter::SlotWriter(std::size_t slot_bytes, const SlotContent& present)
-    : slot_bytes_(slot_bytes), generation_(present.generation), durable_slot_(present.slot) {}
+    : slot_bytes_(slot_bytes),
+      generation_(present.generation),
+      durable_slot_(present.slot),
+      written_slot_(present.slot) {}
 
 Result<std::uint64_t> SlotWriter::write(file::File& file, Bytes payload) {
-  const unsigned slot = 1 - durable_slot_;
+  written_slot_ = 1 - durable_slot_;
   const ByteVector bytes = encode_slot(payload, ++generation_, slot_bytes_);
   const std::array<Bytes, 1> pieces{Bytes(bytes)};
-  WEIR_RETURN_IF_ERROR(file.write_at(slot_bytes_ * slot, pieces));
+  WEIR_RETURN_IF_ERROR(file.write_at(slot_bytes_ * written_slot_, pieces));
   return generation_;
 }
 
 void SlotWriter::synced(std::uint64_t generation) {
-  if (generation == generation_) durable_slot_ = 1 - durable_slot_;
+  if (generation == generation_) durable_slot_ = written_slot_;
 }
 
 }  // namespace weir::stream

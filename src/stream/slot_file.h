@@ -51,6 +51,7 @@ class SlotWriter {
   std::size_t slot_bytes_;
   std::uint64_t generation_;
   unsigned durable_slot_;
+  unsigned written_slot_;  ///< the one with `generation_`
 };
 
 }  // namespace weir::stream

@@ -81,6 +81,11 @@ Result<void> Store::check_format(file::FileSystem& disk) {
   return {};
 }
 
+bool Store::format_is_sound(file::FileSystem& disk) {
+  const auto format = read_format(disk);
+  return format && *format == Format::kOurs;
+}
+
 Result<std::unique_ptr<Store>> Store::open(file::FileSystem& disk, std::string boot_id) {
   WEIR_RETURN_IF_ERROR(check_format(disk));
   auto lock = disk.lock(layout::kLock);

@@ -36,6 +36,8 @@ class Store {
 
   /// Refuses what is not a store of ours, without changing anything.
   static Result<void> check_format(file::FileSystem& disk);
+  /// The FORMAT file is there and undamaged.
+  static bool format_is_sound(file::FileSystem& disk);
 
  private:
   Store(file::FileSystem& disk, std::unique_ptr<file::Lock> lock)
