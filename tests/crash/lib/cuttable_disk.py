@@ -190,7 +190,7 @@ class CuttableDisk:
 
     def unmount(self):
         if self.loop:
-            subprocess.run(["umount", str(self.mountpoint)], check=True)
+            subprocess.run(["umount", str(self.mountpoint)], check=True, capture_output=True)
             subprocess.run(["losetup", "-d", self.loop], check=True)
             # Another mount namespace may keep the file system for a moment longer; what it writes
             # then must not reach the disk that the power returned to.
