@@ -5,6 +5,7 @@
 #include "exporter/bandwidth.h"
 
 #include <chrono>
+#include <cstdlib>
 #include <gtest/gtest.h>
 
 namespace weir::destination {
@@ -324,6 +325,51 @@ TEST_F(CurlTransportTest, TheSameHandlesServeManyTransports) {
     EXPECT_TRUE(one->send(request, {}).complete());
   }
   EXPECT_EQ(server.connections(), 1) << "ten thousand exports need few connections";
+}
+
+class Proxied : public CurlTransportTest {
+ protected:
+  void TearDown() override {
+    unsetenv("http_proxy");
+    unsetenv("https_proxy");
+    unsetenv("no_proxy");
+  }
+};
+
+TEST_F(Proxied, PlainRequestsGoThroughTheProxyOfTheEnvironment) {
+  std::string seen;
+  RawServer proxy([&](Peer& peer, int) {
+    seen = peer.request();
+    peer.send(kOk);
+  });
+  setenv("http_proxy", proxy.url().c_str(), 1);
+  EXPECT_TRUE(post("http://receiver.example/in").complete());
+  EXPECT_TRUE(seen.starts_with("POST http://receiver.example/in HTTP/1.1\r\n")) << seen;
+}
+
+TEST_F(Proxied, CredentialsAreNotShownToAProxyThatTunnels) {
+  headers.push_back({"Authorization", "secret"});
+  std::string seen;
+  RawServer proxy([&](Peer& peer, int) {
+    seen = peer.request();
+    peer.send("HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n");
+  });
+  setenv("https_proxy", proxy.url().c_str(), 1);
+  const HttpResponse response = post("https://receiver.example/in");
+  EXPECT_TRUE(seen.starts_with("CONNECT receiver.example:443 HTTP/1.1\r\n")) << seen;
+  EXPECT_EQ(seen.find("secret"), std::string::npos);
+  EXPECT_EQ(response.status, 407);
+  EXPECT_TRUE(response.complete()) << "a refusal by the proxy is for a person to mend";
+}
+
+TEST_F(Proxied, ExceptionsAreHonoured) {
+  RawServer server([](Peer& peer, int) {
+    static_cast<void>(peer.request());
+    peer.send(kOk);
+  });
+  setenv("http_proxy", "http://127.0.0.1:1", 1);
+  setenv("no_proxy", "127.0.0.1", 1);
+  EXPECT_TRUE(post(server.url()).complete());
 }
 
 }  // namespace

@@ -11,6 +11,9 @@
 #include <cstdio>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <thread>
@@ -55,7 +58,9 @@ class Recorder {
   Recorder(const Recorder&) = delete;
   Recorder& operator=(const Recorder&) = delete;
 
-  [[nodiscard]] std::string url() const { return "http://127.0.0.1:" + std::to_string(port_); }
+  [[nodiscard]] std::string url(const std::string& scheme = "http") const {
+    return scheme + "://127.0.0.1:" + std::to_string(port_);
+  }
 
   Json order(const std::string& name, const Json& content = nullptr) {
     SystemClock clock;
@@ -86,7 +91,8 @@ class KinesisLive : public ::testing::Test {
     aws.access_key_id = access_key;
     aws.secret_access_key = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
     aws.session_token = session_token;
-    aws.endpoint_url = recorder->url();
+    aws.endpoint_url = recorder->url(scheme);
+    aws.ca_bundle_file = ca_bundle_file;
     TransportOptions transport;
     transport.stall_timeout_ms = stall_timeout_ms;
     auto factory = make_factory(
@@ -126,6 +132,8 @@ class KinesisLive : public ::testing::Test {
 
   std::string access_key = "AKIDEXAMPLE";
   std::string session_token;
+  std::string scheme = "http";
+  std::string ca_bundle_file;
   std::int64_t stall_timeout_ms = 30'000;
   SystemClock clock;
   metrics::Registry metrics;
@@ -278,6 +286,83 @@ TEST_F(KinesisLive, StopInterruptsARequestThatHangs) {
   const auto begin = std::chrono::steady_clock::now();
   EXPECT_EQ(deliver({"a"}, source.get_token()).verdict, Verdict::kRetry);
   EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(5));
+}
+
+// --- TLS -----------------------------------------------------------------------------------------
+
+// A certificate that vouches for itself, and its key, in files.
+class Certificate {
+ public:
+  Certificate(const std::string& address, std::int64_t valid_from_s)
+      : path_(::testing::TempDir() + "weir-certificate-" + std::to_string(getpid()) + ".pem") {
+    EVP_PKEY* key = EVP_EC_gen("P-256");
+    X509* x509 = X509_new();
+    X509_set_version(x509, 2);
+    ASN1_INTEGER_set(X509_get_serialNumber(x509), 1);
+    X509_gmtime_adj(X509_getm_notBefore(x509), static_cast<long>(valid_from_s));
+    X509_gmtime_adj(X509_getm_notAfter(x509), static_cast<long>(valid_from_s) + 7200);
+    X509_set_pubkey(x509, key);
+    X509_NAME* name = X509_get_subject_name(x509);
+    X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,
+                               reinterpret_cast<const unsigned char*>("weir test"), -1, -1, 0);
+    X509_set_issuer_name(x509, name);
+    const std::string names = "IP:" + address;
+    X509_EXTENSION* extension =
+        X509V3_EXT_conf_nid(nullptr, nullptr, NID_subject_alt_name, names.c_str());
+    X509_add_ext(x509, extension, -1);
+    X509_EXTENSION_free(extension);
+    EXPECT_GT(X509_sign(x509, key, EVP_sha256()), 0);
+    FILE* file = std::fopen(path_.c_str(), "w");
+    EXPECT_EQ(PEM_write_X509(file, x509), 1);
+    EXPECT_EQ(PEM_write_PrivateKey(file, key, nullptr, nullptr, 0, nullptr, nullptr), 1);
+    std::fclose(file);
+    X509_free(x509);
+    EVP_PKEY_free(key);
+  }
+  ~Certificate() { unlink(path_.c_str()); }
+  Certificate(const Certificate&) = delete;
+  Certificate& operator=(const Certificate&) = delete;
+  [[nodiscard]] const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+class KinesisTls : public KinesisLive {
+ protected:
+  Outcome deliver_to(const Certificate& certificate, bool trusted) {
+    scheme = "https";
+    ca_bundle_file = trusted ? certificate.path() : "";
+    make({"--certificate", certificate.path(), "--certificate-key", certificate.path()});
+    return deliver({"a"});
+  }
+};
+
+TEST_F(KinesisTls, ATrustedServerIsBelieved) {
+  const Certificate certificate("127.0.0.1", -3600);
+  const Outcome outcome = deliver_to(certificate, true);
+  EXPECT_EQ(outcome.verdict, Verdict::kDelivered) << outcome.error;
+}
+
+TEST_F(KinesisTls, AnUnknownServerGetsNothing) {
+  const Certificate certificate("127.0.0.1", -3600);
+  const Outcome outcome = deliver_to(certificate, false);
+  EXPECT_TRUE(outcome.connection_failed);
+  EXPECT_NE(outcome.error.find("certificate"), std::string::npos) << outcome.error;
+}
+
+TEST_F(KinesisTls, AServerOfAnotherNameGetsNothing) {
+  const Certificate certificate("127.0.0.2", -3600);
+  const Outcome outcome = deliver_to(certificate, true);
+  EXPECT_TRUE(outcome.connection_failed);
+  EXPECT_NE(outcome.error.find("127.0.0.1"), std::string::npos) << outcome.error;
+}
+
+TEST_F(KinesisTls, AClockInThePastIsNamedAsAPossibleCause) {
+  const Certificate certificate("127.0.0.1", 86'400);
+  const Outcome outcome = deliver_to(certificate, true);
+  EXPECT_TRUE(outcome.connection_failed);
+  EXPECT_NE(outcome.error.find("is the clock set?"), std::string::npos) << outcome.error;
 }
 
 }  // namespace

@@ -2,7 +2,7 @@
 """A stand-in for AWS that keeps every request as it came and is as strict as the service's own model.
 
   recorder.py [--port 0] [--log FILE] [--key ID:SECRET[:TOKEN]]... [--region us-east-1]
-              [--stream NAME]... [--record-limit BYTES]
+              [--stream NAME]... [--record-limit BYTES] [--certificate FILE --certificate-key FILE]
 
 Prints "port N" when it listens on 127.0.0.1. Every request is checked (signature in two ways, headers, body
 against botocore's model, totals of a call), answered as the service would answer, and written to FILE as one
@@ -32,6 +32,7 @@ import email.utils
 import hashlib
 import json
 import socket
+import ssl
 import sys
 import threading
 import time
@@ -140,6 +141,10 @@ class Recorder:
             key_id, secret, *token = key.split(":")
             self.keys[key_id] = (secret, token[0] if token else None)
         self.log_file = open(options.log, "a", encoding="utf-8") if options.log else None
+        self.tls = None
+        if options.certificate:
+            self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self.tls.load_cert_chain(options.certificate, options.certificate_key)
         self.lock = threading.Lock()
         self.clear()
 
@@ -236,9 +241,11 @@ class Recorder:
         connection.answer(status, headers, body, half=fault.get("half", False))
 
     def talk(self, sock):
-        connection = Connection(sock)
         with sock:
             try:
+                if self.tls:
+                    sock = self.tls.wrap_socket(sock, server_side=True)
+                connection = Connection(sock)
                 while True:
                     request = connection.request()
                     if request.target.startswith("/_"):
@@ -258,8 +265,11 @@ def main():
     parser.add_argument("--region", default="us-east-1")
     parser.add_argument("--stream", action="append", default=[])
     parser.add_argument("--record-limit", type=int, default=1 << 20)
-    recorder = Recorder(parser.parse_args())
-    listener = socket.create_server(("127.0.0.1", parser.parse_args().port))
+    parser.add_argument("--certificate", help="PEM; speak TLS with it")
+    parser.add_argument("--certificate-key")
+    options = parser.parse_args()
+    recorder = Recorder(options)
+    listener = socket.create_server(("127.0.0.1", options.port))
     print(f"port {listener.getsockname()[1]}", flush=True)
     try:
         while True:
