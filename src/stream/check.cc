@@ -93,10 +93,7 @@ class StreamCheck {
   /// The number behind the last one segment `i` should hold; none for the last segment.
   [[nodiscard]] std::optional<SequenceNumber> expected_next(std::size_t i) const {
     if (i + 1 == bases_.size()) return std::nullopt;
-    for (const Jump& jump : state_.jumps) {
-      if (jump.to == bases_[i + 1] && jump.from >= bases_[i]) return jump.from;
-    }
-    return bases_[i + 1];
+    return used_before(state_.jumps, bases_[i + 1], bases_[i]);
   }
 
   void check_segment(std::size_t i) {

@@ -41,9 +41,8 @@ ManagedStream::ManagedStream(Context& context, StoredDefinition stored, Recovere
       seal_last_(recovered.seal_last),
       fault_(std::move(recovered.fault)) {
   state_.emplace(context.env.disk, layout::join(directory_, layout::kStreamState),
-                 std::move(recovered.state), recovered.state_slot);
-  state_unsynced_ = !recovered.state_durable;
-  if (state_unsynced_) state_written_ = recovered.state_slot.generation;
+                 std::move(recovered.state), recovered.state_slot, recovered.state_durable);
+  if (!recovered.state_durable) state_written_ = recovered.state_slot.generation;
   if (recovered.state_durable && state_->state().epoch == context.epoch) {
     durable_bound_ = state_->state().bound;
   }
@@ -90,6 +89,11 @@ std::shared_ptr<Segment> ManagedStream::active() const {
   return log_->segments().empty() ? nullptr : log_->segments().back();
 }
 
+SequenceNumber ManagedStream::first_number() const {
+  // Not `oldest()`: that one waits for messages that are written and not visible yet.
+  return log_->segments().empty() ? log_->oldest() : log_->segments().front()->base();
+}
+
 bool ManagedStream::reserves() const {
   return state_.has_value() && !stored_.definition.durable_before_answer();
 }
@@ -125,7 +129,7 @@ void ManagedStream::trim() {
 /// does a power cut once anything newer was synced, because `do_sync` syncs the floor first.
 bool ManagedStream::note_floor() {
   StreamState& state = state_->state();
-  state.floor = std::max(state.floor, log_->oldest());
+  state.floor = std::max(state.floor, first_number());
   const auto generation = state_->write();
   if (generation) state_written_ = *generation;
   return generation.has_value();
@@ -135,7 +139,7 @@ bool ManagedStream::note_floor() {
 /// crash may bring back an old message while a newer one is gone.
 void ManagedStream::retire() {
   if (retiring_ || retired_.empty() || !state_) return;
-  if (state_->state().floor < log_->oldest() && !note_floor()) return;  // `tick` tries again
+  if (state_->state().floor < first_number() && !note_floor()) return;  // `tick` tries again
   retiring_ = true;
   auto segments = std::make_shared<std::vector<std::shared_ptr<Segment>>>(std::move(retired_));
   retired_.clear();
@@ -313,8 +317,8 @@ bool ManagedStream::store_end() {
   state.last_newest_append_ms = last ? last->newest_append_ms : 0;
   state.next = last ? last->next() : SequenceNumber(0);
   state.durable = log_->durable_end();
-  state.floor = std::max(state.floor, log_->oldest());
-  if (state == before && !state_unsynced_) return true;
+  state.floor = std::max(state.floor, first_number());
+  if (state == before && state_->durable()) return true;
   const auto generation = state_->write();
   return generation && StateKeeper::sync(context_.env.disk, state_->path()).has_value();
 }

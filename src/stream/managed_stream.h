@@ -164,6 +164,7 @@ class ManagedStream final : public Stream, public std::enable_shared_from_this<M
   // managed_stream.cc
   [[nodiscard]] std::shared_ptr<Segment> active() const;
   [[nodiscard]] std::int64_t max_size() const { return max_size_; }
+  [[nodiscard]] SequenceNumber first_number() const;
   [[nodiscard]] bool reserves() const;
   void drop_oldest(metrics::Counter& reason);
   bool note_floor();
@@ -235,7 +236,6 @@ class ManagedStream final : public Stream, public std::enable_shared_from_this<M
   std::int64_t space_credit_ = 0;  ///< bytes freed by this stream while the disk is nearly full
   Instant expiry_checked_{};
   bool removing_ = false;
-  bool state_unsynced_ = false;  ///< the last run did not end orderly
 };
 
 }  // namespace weir::stream

@@ -40,6 +40,7 @@ class Recovery {
     load_state();
     WEIR_TRY(const auto names, disk_.list(directory_));
     WEIR_RETURN_IF_ERROR(find_segments(names));
+    drop_found_below_floor();
     for (std::size_t i = 0; i < found_.size(); ++i) {
       if (!add_segment(i)) break;
     }
@@ -167,11 +168,7 @@ class Recovery {
 
   /// The number behind the last one that a segment with a successor can hold.
   [[nodiscard]] SequenceNumber sealed_next(std::size_t i) const {
-    const SequenceNumber following = found_[i + 1].header.base;
-    for (const Jump& jump : out_.state.jumps) {
-      if (jump.to == following && jump.from >= found_[i].header.base) return jump.from;
-    }
-    return following;
+    return used_before(out_.state.jumps, found_[i + 1].header.base, found_[i].header.base);
   }
 
   /// Adds one segment to the log. False: nothing behind it counts any more.
@@ -322,7 +319,24 @@ class Recovery {
     out_.seal_last = true;
   }
 
-  /// What retention had removed when the last run ended (reliability.md 5.1).
+  /// What retention had removed when the last run ended (reliability.md 5.1). Before anything is
+  /// read: removed segments need not have reached the disk whole.
+  void drop_found_below_floor() {
+    std::size_t dropped = 0;
+    while (dropped + 1 < found_.size() && sealed_next(dropped) <= out_.state.floor) {
+      if (!disk_.remove_file(found_[dropped].path)) {
+        log::warn("A removed segment is still there.", {{"file", found_[dropped].path}});
+      }
+      ++dropped;
+    }
+    if (dropped == 0) return;
+    found_.erase(found_.begin(), found_.begin() + static_cast<std::ptrdiff_t>(dropped));
+    if (!disk_.sync_directory(directory_)) {
+      log::warn("A directory could not be synced.", {{"path", directory_}});
+    }
+  }
+
+  /// The same for the last one, whose end is known only now.
   void drop_below_floor() {
     bool removed = false;
     while (!out_.log->segments().empty()) {

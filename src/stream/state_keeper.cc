@@ -5,11 +5,12 @@
 namespace weir::stream {
 
 StateKeeper::StateKeeper(file::FileSystem& disk, std::string path, StreamState state,
-                         const SlotContent& slot)
+                         const SlotContent& slot, bool durable)
     : disk_(disk),
       path_(std::move(path)),
       state_(std::move(state)),
-      slots_(kStateSlotBytes, slot) {}
+      slots_(kStateSlotBytes, slot),
+      confirmed_(durable ? slot.generation : 0) {}
 
 Result<std::uint64_t> StateKeeper::write() {
   auto file = disk_.open(path_, file::OpenMode::kReadWrite);

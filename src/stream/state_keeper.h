@@ -5,6 +5,7 @@
 #include "stream/slot_file.h"
 #include "stream/states.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 
@@ -15,12 +16,22 @@ namespace weir::stream {
 /// Threads: core; the static function any.
 class StateKeeper {
  public:
-  StateKeeper(file::FileSystem& disk, std::string path, StreamState state, const SlotContent& slot);
+  /// `durable`: what was found is on stable storage.
+  StateKeeper(file::FileSystem& disk, std::string path, StreamState state, const SlotContent& slot,
+              bool durable);
 
   StreamState& state() { return state_; }
   /// Errors: kIo; nothing is lost, the last durable state stays readable.
   Result<std::uint64_t> write();
-  void synced(std::uint64_t generation) { slots_.synced(generation); }
+  /// The file was synced, beginning after `generation` had been written.
+  void synced(std::uint64_t generation) {
+    slots_.synced(generation);
+    confirmed_ = std::max(confirmed_, generation);
+  }
+  /// The newest generation that was written.
+  [[nodiscard]] std::uint64_t generation() const { return slots_.generation(); }
+  /// All that was written is on stable storage.
+  [[nodiscard]] bool durable() const { return confirmed_ >= slots_.generation(); }
   [[nodiscard]] const std::string& path() const { return path_; }
 
   static Result<void> sync(file::FileSystem& disk, const std::string& path);
@@ -30,6 +41,7 @@ class StateKeeper {
   const std::string path_;
   StreamState state_;
   SlotWriter slots_;
+  std::uint64_t confirmed_ = 0;
 };
 
 }  // namespace weir::stream

@@ -86,6 +86,14 @@ std::optional<StoreState> decode_store_state(Bytes from) {
   return state;
 }
 
+SequenceNumber used_before(const std::vector<Jump>& jumps, SequenceNumber base,
+                           SequenceNumber least) {
+  for (auto jump = jumps.rbegin(); jump != jumps.rend(); ++jump) {
+    if (jump->to == base && jump->from >= least && jump->from < base) base = jump->from;
+  }
+  return base;
+}
+
 ByteVector encode(const StreamState& state) {
   Packer packer;
   const std::size_t jumps = std::min(state.jumps.size(), kJumpsMax);

@@ -37,6 +37,12 @@ struct Jump {
 /// How many of the latest jumps are remembered. An older one would look like lost messages.
 inline constexpr std::size_t kJumpsMax = 16;
 
+/// The number behind the last one in use before a segment that begins at `base`, which is not
+/// before `least`. Several jumps in a row are followed: a segment without messages may have stood
+/// between them.
+SequenceNumber used_before(const std::vector<Jump>& jumps, SequenceNumber base,
+                           SequenceNumber least);
+
 /// Of one File stream.
 struct StreamState {
   /// Numbers that may have been shown are below (reliability.md Q2). Counts only when the store's
