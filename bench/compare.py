@@ -2,7 +2,7 @@
 """Runs the same work against weir, the ceiling and other brokers, one after the other in each
 round, and prints every figure as a ratio to the ceiling of the same round; median of the rounds.
 
-usage: bench/compare [--rounds 5] [--targets weir,redis,nats,mosquitto] [--rows one,sixteen,...]
+usage: bench/compare.py [--rounds 5] [--targets weir,redis,nats,mosquitto] [--rows one,sixteen,...]
                      [--build build/release] [--scale 1.0] [--json FILE]
 
 Needs redis-server, nats-server and mosquitto for those targets (Debian packages). Everything
