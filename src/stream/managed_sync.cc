@@ -223,6 +223,14 @@ void ManagedStream::sync_failed(const Error& why) {
   fault_ = "the message cannot be stored durably: " + why.what;
   fail_waiters({Errc::kIo, fault_, why.os_errno});
   rescuing_ = true;
+  // Should the process die before this is over, the log may be shorter than what was shown.
+  StreamState& state = state_->state();
+  state.at_least = std::max(state.at_least, log_->visible_end());
+  if (const auto written = state_->write()) {
+    state_written_ = *written;
+  } else {
+    log::debug("The numbers shown were not noted.", {{"error", written.error().what}});
+  }
   if (!busy_) start_rescue();
 }
 
@@ -252,7 +260,11 @@ void ManagedStream::start_rescue() {
   }
   context_.syncer.submit(Syncer::Urgency::kWaitedFor, [self = shared_from_this(), rescue] {
     self->do_rescue(*rescue);
-    return [self, rescue] { self->finish_rescue(*rescue); };
+    return [self, rescue] {
+      self->finish_rescue(*rescue);
+      // Messages that came meanwhile are written by now, and nobody else syncs them.
+      if (self->waits_for_sync()) self->start_sync(Syncer::Urgency::kWaitedFor);
+    };
   });
 }
 
