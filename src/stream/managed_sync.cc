@@ -272,11 +272,18 @@ void ManagedStream::do_rescue(Rescue& rescue) {
   if (!rescue.mark.segment) return;
   const std::string old_path = rescue.mark.segment->path();
   const bool same_name = old_path == rescue.path;
+  const std::string temporary = rescue.path + ".tmp";
   const auto copy = [&]() -> Result<void> {
-    // Whoever opened the old file keeps it; the name is needed for the new one.
-    if (same_name) WEIR_RETURN_IF_ERROR(files_.rename(old_path, old_path + ".bad"));
-    context_.files.forget(old_path);
-    WEIR_TRY(auto writer, segment::Writer::create(files_, rescue.path, rescue.header));
+    // The old file may lose its name to the new one: whoever reads it goes on with the open file.
+    if (same_name && !rescue.mark.segment->file()) {
+      WEIR_TRY(auto old, files_.open(old_path, file::OpenMode::kRead));
+      rescue.mark.segment->set_file(std::move(old));
+    }
+    if (auto removed = files_.remove_file(temporary);
+        !removed && removed.error().code != Errc::kNotFound) {
+      return removed;
+    }
+    WEIR_TRY(auto writer, segment::Writer::create(files_, temporary, rescue.header));
     rescue.segment = std::make_shared<Segment>(rescue.header, rescue.path);
     Copier copier(writer, *rescue.segment);
     // An error here means that the rest is lost, not that the disk refuses new data.
@@ -285,6 +292,10 @@ void ManagedStream::do_rescue(Rescue& rescue) {
     WEIR_RETURN_IF_ERROR(copier.outcome);
     if (!read) log::warn("Reading back failed.", {{"error", read.error().what}});
     WEIR_RETURN_IF_ERROR(writer.sync());
+    // Only now: until here the old file is the better one, whatever happens.
+    WEIR_RETURN_IF_ERROR(files_.rename(temporary, rescue.path));
+    context_.files.forget(old_path);
+    context_.files.forget(rescue.path);
     WEIR_RETURN_IF_ERROR(files_.sync_directory(directory_));
     rescue.writer = std::move(writer);
     return {};
@@ -297,8 +308,6 @@ void ManagedStream::do_rescue(Rescue& rescue) {
     if (old && !(*old)->truncate(rescue.mark.offset)) {
       log::warn("The old file was not cut.", {{"file", old_path}});
     }
-  } else if (!files_.remove_file(old_path + ".bad")) {
-    log::warn("The old file was not removed.", {{"file", old_path + ".bad"}});
   }
   for (const std::string& path : rescue.obsolete) {
     if (path == rescue.path) continue;
