@@ -83,20 +83,27 @@ std::vector<model::ExportStatus> StatusBoard::statuses(StreamId id) const {
 }
 
 std::vector<ExportView> StatusBoard::views() const {
-  std::vector<std::pair<StreamId, StreamRows>> streams;
+  std::vector<std::pair<std::string, StreamId>> names;
   {
     const MutexLock lock(mutex_);
-    streams.reserve(streams_.size());
+    names.reserve(streams_.size());
     for (const auto& [id, stream] : streams_) {
-      if (!stream.rows.empty()) streams.emplace_back(id, stream);
+      if (!stream.rows.empty()) names.emplace_back(stream.name, id);
     }
   }
-  std::sort(streams.begin(), streams.end(),
-            [](const auto& a, const auto& b) { return a.second.name < b.second.name; });
+  std::sort(names.begin(), names.end());
   const Instant now = clock_.now();
   std::vector<ExportView> views;
-  for (const auto& [id, stream] : streams) {
-    for (const Row& row : stream.rows) views.push_back(view_of(id, stream, row, now));
+  for (const auto& [name, id] : names) {
+    // One stream at a time, so that ten thousand of them hold up nobody who asks for one.
+    std::optional<StreamRows> stream;
+    {
+      const MutexLock lock(mutex_);
+      const auto found = streams_.find(id);
+      if (found != streams_.end()) stream = found->second;
+    }
+    if (!stream) continue;
+    for (const Row& row : stream->rows) views.push_back(view_of(id, *stream, row, now));
   }
   return views;
 }

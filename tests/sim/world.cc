@@ -100,10 +100,12 @@ void World::kill_process() {
       item->counted_before += view.lost_messages;
     }
   }
-  // An export without a saved position is a new one.
+  // An export without a saved position for its present start is a new one.
   for (auto& stream : streams_) {
     for (Export* item : stream->exports) {
-      if (!stream->cursors->find(item->config.identifier)) place(*stream, *item);
+      const auto saved = stream->cursors->find(item->config.identifier);
+      const std::int64_t start = item->config.start_sequence_number.value_or(0);
+      if (!saved || saved->start_sequence_number != start) place(*stream, *item);
     }
   }
   answers_.clear();
