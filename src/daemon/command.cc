@@ -1,6 +1,9 @@
 #include "daemon/command.h"
 
+#include "base/log.h"
 #include "cli/commands.h"
+#include "daemon/fsck.h"
+#include "daemon/nearest.h"
 #include "daemon/serve.h"
 
 #include <CLI/CLI.hpp>
@@ -74,6 +77,39 @@ void add_validate(CLI::App& app, std::string& file, int& status) {
   });
 }
 
+struct FsckFlags {
+  std::string directory;
+  std::string output = "text";
+};
+
+void add_fsck(CLI::App& app, FsckFlags& flags, int& status) {
+  auto* fsck_command = app.add_subcommand(
+      "fsck", "Read a store and say what is sound, torn or damaged, and where; changes nothing.");
+  fsck_command->add_option("directory", flags.directory, "Directory of the store.")->required();
+  fsck_command->add_option("-o,--output", flags.output, "text or json.")
+      ->check(CLI::IsMember({"text", "json"}))
+      ->capture_default_str();
+  fsck_command->footer(
+      "torn: an unfinished write at the end, which the next start cuts off; nothing is lost.\n"
+      "Exit status: 0 sound or torn, 1 damaged or not readable.");
+  fsck_command->callback(
+      [&flags, &status] { status = fsck(flags.directory, flags.output == "json"); });
+}
+
+// The library would only say that a subcommand is required.
+std::string unknown_subcommand(const CLI::App& app, int argc, char** argv) {
+  if (argc < 2 || argv[1][0] == '-') return {};
+  const std::string word = argv[1];
+  std::vector<std::string> known;
+  for (const auto* command : app.get_subcommands([](const CLI::App*) { return true; })) {
+    if (command->get_name() == word) return {};
+    known.push_back(command->get_name());
+  }
+  const std::string near = nearest(word, known);
+  return fmt::format("weir: there is no subcommand '{}'{}; weir --help shows them all",
+                     log::escaped(word, 64), near.empty() ? "" : ", did you mean '" + near + "'?");
+}
+
 int run(int argc, char** argv) {
   CLI::App app("weir keeps messages of local programs in durable streams and sends them on.",
                "weir");
@@ -83,8 +119,14 @@ int run(int argc, char** argv) {
   ServeFlags serve_flags;
   std::string validate_file;
   add_serve(app, serve_flags, status);
+  FsckFlags fsck_flags;
   add_validate(app, validate_file, status);
+  add_fsck(app, fsck_flags, status);
   const cli::Commands client_commands(app);
+  if (const std::string complaint = unknown_subcommand(app, argc, argv); !complaint.empty()) {
+    fmt::print(stderr, "{}\n", complaint);
+    return kUsage;
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -91,8 +91,14 @@ Result<void> Daemon::Parts::open() {
   WEIR_RETURN_IF_ERROR(open_store());
   WEIR_TRY(server,
            server::Server::bind(config.server, {*loop, clock, metrics, *verifier, statuses}));
+  // HTTP exports go where clients say, but not back into weir (reliability.md §4.6).
+  destination::TransportOptions transport = config.transport;
+  transport.own_ports.push_back(server->port());
+  if (config.admin.port > 0) {
+    transport.own_ports.push_back(static_cast<std::uint16_t>(config.admin.port));
+  }
   auto factory = destination::make_factory(
-      config.aws, config.transport,
+      config.aws, transport,
       [this](const exporter::ExportSpec& spec) { return config.options_for(spec); }, clock, metrics,
       random_seed());
   if (!factory) return fail(std::move(factory).error());

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstddef>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -15,6 +16,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <malloc.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -28,6 +30,8 @@ namespace {
 
 constexpr rlim_t kDescriptorsWanted = 65'536;
 constexpr auto kStopMax = std::chrono::seconds(10);
+// Some supervisors signal a process and then its group: that is one wish, told twice.
+constexpr auto kSameWish = std::chrono::milliseconds(100);
 
 std::string first_line(const char* path) {
   const int descriptor = ::open(path, O_RDONLY | O_CLOEXEC);
@@ -109,6 +113,62 @@ std::int64_t open_descriptors() {
   return count - 1;  // without the one just used
 }
 
+namespace {
+
+// One mapping of /proc/self/smaps, as far as it matters here.
+struct Mapping {
+  std::uintptr_t begin = 0;
+  std::uintptr_t end = 0;
+  bool clean_file = false;  // of a file, not writable
+  bool touched = false;     // some page is the process's own copy
+};
+
+bool parse_mapping(const char* line, Mapping& mapping) {
+  char permissions[5] = {};
+  unsigned long begin = 0;
+  unsigned long end = 0;
+  unsigned long inode = 0;
+  if (std::sscanf(line, "%lx-%lx %4s %*x %*x:%*x %lu", &begin, &end, permissions, &inode) != 4) {
+    return false;
+  }
+  mapping = {begin, end,
+             inode != 0 && permissions[0] == 'r' && permissions[1] == '-' && permissions[3] == 'p',
+             false};
+  return true;
+}
+
+void release(const Mapping& mapping) {
+  if (!mapping.clean_file || mapping.touched) return;
+  // An address that the kernel gave as a number.
+  void* begin = reinterpret_cast<void*>(mapping.begin);  // NOLINT(performance-no-int-to-ptr)
+  ::madvise(begin, mapping.end - mapping.begin, MADV_DONTNEED);
+}
+
+}  // namespace
+
+// Dropping pages of a private mapping loses what the process wrote to them (relocations, say), so
+// only mappings without a single own page are dropped.
+void release_startup_memory() {
+  ::malloc_trim(0);
+  std::FILE* maps = std::fopen("/proc/self/smaps", "re");
+  if (maps == nullptr) return;
+  char line[512];
+  Mapping current;
+  while (std::fgets(line, sizeof line, maps) != nullptr) {
+    Mapping next;
+    unsigned long kib = 0;
+    if (parse_mapping(line, next)) {
+      release(current);
+      current = next;
+    } else if (std::sscanf(line, "Anonymous: %lu", &kib) == 1 ||
+               std::sscanf(line, "Private_Dirty: %lu", &kib) == 1) {
+      current.touched = current.touched || kib > 0;
+    }
+  }
+  release(current);
+  std::fclose(maps);
+}
+
 struct StopSignals::State {
   Mutex mutex;
   CondVar changed;
@@ -145,9 +205,9 @@ void StopSignals::State::run() {
 }
 
 void StopSignals::State::wait_for_second(const sigset_t& set) const {
-  const auto deadline = std::chrono::steady_clock::now() + kStopMax;
+  const auto begun = std::chrono::steady_clock::now();
   while (!finished) {
-    const auto left = deadline - std::chrono::steady_clock::now();
+    const auto left = begun + kStopMax - std::chrono::steady_clock::now();
     if (left <= Duration::zero()) {
       log::error("The ordered stop did not end in time; ending now. Nothing acknowledged is lost.");
       ::_exit(1);
@@ -155,6 +215,7 @@ void StopSignals::State::wait_for_second(const sigset_t& set) const {
     const auto whole = std::chrono::duration_cast<std::chrono::seconds>(left);
     const timespec wait{whole.count(), (Duration(left) - Duration(whole)).count()};
     const int signal = ::sigtimedwait(&set, nullptr, &wait);
+    if (std::chrono::steady_clock::now() - begun < kSameWish) continue;
     if (signal == SIGTERM || signal == SIGINT) {
       log::warn("Second signal; ending at once. Nothing acknowledged is lost.",
                 {{"signal", signal}});

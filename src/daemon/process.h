@@ -20,6 +20,10 @@ std::string boot_id();
 std::int64_t resident_bytes();
 std::int64_t open_descriptors();
 
+/// Gives back the memory that starting needed and running does not: free heap, and pages of
+/// programs and libraries, which the kernel reads again from its cache where they are used.
+void release_startup_memory();
+
 /// Waits for SIGTERM and SIGINT on a thread of its own, and blocks them in all others. A signal
 /// before `wait` is called ends the process at once: nothing was promised to anybody yet. The
 /// first one after that returns from `wait`; a second one, or a stop that takes longer than

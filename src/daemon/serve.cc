@@ -6,7 +6,6 @@
 
 #include <cstdio>
 #include <fmt/format.h>
-#include <malloc.h>
 
 namespace weir::daemon {
 namespace {
@@ -62,8 +61,8 @@ int serve(const ConfigSources& sources) {
     return 1;
   }
   loaded = {};
-  ::malloc_trim(0);  // what starting needed is not needed again
   say_ready(**daemon, address, admin_address);
+  release_startup_memory();
   const int signal = signals.wait();
   log::info("Stopping.", {{"signal", signal}});
   notify_supervisor("STOPPING=1");
