@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <filesystem>
 #include <map>
 #include <unistd.h>
@@ -27,6 +28,13 @@ using exporter::ExportSpec;
 using Made = Result<std::unique_ptr<Destination>>;
 
 const AwsService kKinesis = {"kinesis", "kinesis", "kinesis"};
+
+Result<void> check_readable(const std::string& path, const char* what) {
+  if (path.empty() || access(path.c_str(), R_OK) == 0) return {};
+  Error error = os_error(std::string(what) + " " + path, errno);
+  error.code = Errc::kInvalidArgument;
+  return fail(std::move(error));
+}
 
 // Output directories, opened once for all exports that write to them.
 class Directories {
@@ -123,6 +131,10 @@ class Maker {
   Made make_http(const ExportSpec& spec, const HttpOptions& options) {
     WEIR_TRY(Url target, http::check_target(spec.config.target, transport_.own_ports));
     WEIR_RETURN_IF_ERROR(http::validate(options));
+    WEIR_RETURN_IF_ERROR(check_readable(options.ca_file, "read the CA file"));
+    WEIR_RETURN_IF_ERROR(
+        check_readable(options.client_certificate_file, "read the client certificate"));
+    WEIR_RETURN_IF_ERROR(check_readable(options.client_key_file, "read the client key"));
     CurlSettings curl = settings();
     curl.ca_file = options.ca_file;
     curl.client_certificate_file = options.client_certificate_file;
@@ -162,13 +174,6 @@ class Maker {
   const std::shared_ptr<exporter::BandwidthLimiter> bandwidth_;
   const std::shared_ptr<Directories> directories_;
 };
-
-Result<void> check_readable(const std::string& path, const char* what) {
-  if (path.empty() || access(path.c_str(), R_OK) == 0) return {};
-  Error error = os_error(std::string(what) + " " + path, errno);
-  error.code = Errc::kInvalidArgument;
-  return fail(std::move(error));
-}
 
 }  // namespace
 

@@ -72,6 +72,16 @@ TEST_F(Factory, RefusesWhatItCannotReachBeforeAnythingRuns) {
   EXPECT_NE(text.find("No such file"), std::string::npos) << text;
 }
 
+TEST_F(Factory, FilesOfAnHttpExportThatCannotBeReadAreNamed) {
+  for (auto member : {&HttpOptions::ca_file, &HttpOptions::client_certificate_file,
+                      &HttpOptions::client_key_file}) {
+    options = {};
+    options.http.*member = directory + "/missing.pem";
+    const std::string text = error_of(model::ExportType::kHttp, "https://127.0.0.1/");
+    EXPECT_NE(text.find("/missing.pem: No such file"), std::string::npos) << text;
+  }
+}
+
 TEST_F(Factory, TypesThatAreNotBuiltYetKeepTheirMessages) {
   for (const auto type : {model::ExportType::kIotAnalytics, model::ExportType::kIotSitewise,
                           model::ExportType::kS3TaskExecutor}) {
