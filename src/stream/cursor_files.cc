@@ -95,16 +95,31 @@ void CursorFiles::open() {
     const auto content = read_slots(disk_, path(*number), kCursorSlotBytes);
     auto cursor = content ? decode_cursor(content->payload) : std::nullopt;
     if (!cursor) {
-      ++unreadable_;
-      log::error(
-          "A saved export position is unreadable; that export starts over at the oldest "
-          "message.",
-          {{"file", path(*number)}});
+      if (content || content.error().code == Errc::kCorrupt) set_aside(path(*number));
       continue;
     }
     const std::string identifier = cursor->identifier;
     saved_[identifier] = std::make_shared<Saved>(
         Saved{*number, std::move(*cursor), SlotWriter(kCursorSlotBytes, *content)});
+  }
+}
+
+/// Damaged in both slots, or its creation was cut off by a crash before it was ever confirmed.
+void CursorFiles::set_aside(const std::string& file) {
+  const auto content = file::read_file(disk_, file, 2 * kCursorSlotBytes);
+  const bool blank = content && std::all_of(content->begin(), content->end(),
+                                            [](std::byte b) { return b == std::byte{0}; });
+  if (blank) {
+    if (!disk_.remove_file(file)) log::debug("An empty cursor file stays.", {{"file", file}});
+    return;
+  }
+  ++unreadable_;
+  log::error(
+      "A saved export position is unreadable; that export starts over at the oldest "
+      "message. The file is kept.",
+      {{"file", file + ".bad"}});
+  if (!disk_.rename(file, file + ".bad")) {
+    log::warn("It could not be renamed.", {{"file", file}});
   }
 }
 

@@ -44,6 +44,7 @@ class CursorFiles final : public CursorStore {
     SlotWriter slots;
   };
   [[nodiscard]] std::string path(std::uint64_t number) const;
+  void set_aside(const std::string& file);
   Result<void> create(const Cursor& cursor);
   Result<void> write(std::uint64_t number, SlotWriter& slots, const Cursor& cursor);
 

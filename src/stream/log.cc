@@ -8,6 +8,13 @@
 
 namespace weir::stream {
 
+namespace {
+
+/// How often a segment is read before its damage is believed or the read given up.
+constexpr int kLooksMax = 6;
+
+}  // namespace
+
 Log::Log(std::shared_ptr<Shared> shared, StreamId id, std::string name)
     : shared_(std::move(shared)), id_(id), name_(std::move(name)) {}
 
@@ -126,6 +133,14 @@ Result<std::vector<segment::Hole>> look_for_holes(file::File& file, const Segmen
   return holes;
 }
 
+bool same_holes(const std::vector<segment::Hole>& a, const std::vector<segment::Hole>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](const segment::Hole& x, const segment::Hole& y) {
+                      return x.offset == y.offset && x.bytes == y.bytes &&
+                             x.first_lost == y.first_lost && x.first_after == y.first_after;
+                    });
+}
+
 }  // namespace
 
 Result<bool> Log::assess(Segment& segment, SequenceNumber sequence) {
@@ -135,32 +150,33 @@ Result<bool> Log::assess(Segment& segment, SequenceNumber sequence) {
     if (!opened && opened.error().code == Errc::kNotFound && !deleted() &&
         segment.base() >= oldest()) {
       // The whole file is gone.
-      const segment::Hole all{segment::kHeaderBytes, 0, sequence, segment.next()};
+      segment::Hole all{segment::kHeaderBytes, 0, sequence, segment.next()};
       if (segment.add_hole(all)) report_loss(segment, all);
       return true;
     }
     if (!opened) return fail(std::move(opened).error());
     file = std::move(*opened);
   }
-  // Twice, because a disk that returns a wrong byte once may return the right one the next time:
-  // only what is seen both times is damage.
-  auto first = look_for_holes(*file, segment);
-  auto second = look_for_holes(*file, segment);
-  if (!first || !second) {
-    Error error = std::move(first ? second : first).error();
-    if (error.code == Errc::kIo) return fail(std::move(error));
-    // Not even the header is readable: nothing behind `sequence` can be found again.
-    const std::uint64_t offset = segment.point_before(sequence).offset;
-    const segment::Hole rest{offset, segment.end_offset() - offset, sequence, segment.next()};
-    if (segment.add_hole(rest)) report_loss(segment, rest);
-    return true;
-  }
-  for (const segment::Hole& hole : *first) {
-    const bool again = std::any_of(second->begin(), second->end(), [&](const segment::Hole& other) {
-      return other.offset == hole.offset && other.first_lost == hole.first_lost &&
-             other.first_after == hole.first_after;
-    });
-    if (again && segment.add_hole(hole)) report_loss(segment, hole);
+  // Until two looks agree, because a disk that returns a wrong byte once may return the right one
+  // the next time: only what is seen twice is damage.
+  auto before = look_for_holes(*file, segment);
+  for (int looks = 1; looks < kLooksMax; ++looks) {
+    auto now = look_for_holes(*file, segment);
+    if (!now && now.error().code == Errc::kIo) return fail(std::move(now).error());
+    if (!before && !now) {
+      // Not even the header is readable: nothing behind `sequence` can be found again.
+      const std::uint64_t offset = segment.point_before(sequence).offset;
+      segment::Hole rest{offset, segment.end_offset() - offset, sequence, segment.next()};
+      if (segment.add_hole(rest)) report_loss(segment, rest);
+      return true;
+    }
+    if (before && now && same_holes(*before, *now)) {
+      for (segment::Hole& hole : *now) {
+        if (segment.add_hole(hole)) report_loss(segment, hole);
+      }
+      break;
+    }
+    before = std::move(now);
   }
   return segment.hole_at(sequence).has_value();
 }

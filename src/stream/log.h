@@ -62,8 +62,8 @@ class Segment {
 
   /// The hole that begins at `sequence`, if one is known.
   [[nodiscard]] std::optional<segment::Hole> hole_at(SequenceNumber sequence) const;
-  /// Remembers `hole`; false if it was known already.
-  bool add_hole(const segment::Hole& hole);
+  /// Remembers `hole`, less what was known already; false if that is all of it.
+  bool add_hole(segment::Hole& hole);
 
   // Core only.
   std::int64_t newest_append_ms = 0;  ///< the largest append time in it

@@ -51,10 +51,14 @@ std::optional<segment::Hole> Segment::hole_at(SequenceNumber sequence) const {
   return std::nullopt;
 }
 
-bool Segment::add_hole(const segment::Hole& hole) {
+bool Segment::add_hole(segment::Hole& hole) {
   const MutexLock lock(mutex_);
   for (const segment::Hole& known : holes_) {
     if (known.first_lost <= hole.first_lost && hole.first_lost < known.first_after) return false;
+    // Every message is lost once only.
+    if (hole.first_lost < known.first_lost) {
+      hole.first_after = std::min(hole.first_after, known.first_lost);
+    }
   }
   holes_.push_back(hole);
   return true;

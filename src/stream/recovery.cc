@@ -263,7 +263,7 @@ class Recovery {
       segment->publish(std::max(scan.valid_end, scan.file_bytes), next);
       report_holes(*segment, scan, next);
       if (scan.next < next) {
-        const segment::Hole rest{scan.valid_end, scan.file_bytes - scan.valid_end, scan.next, next};
+        segment::Hole rest{scan.valid_end, scan.file_bytes - scan.valid_end, scan.next, next};
         if (segment->add_hole(rest)) out_.log->report_loss(*segment, rest);
       }
       out_.log->append_segment(segment);
@@ -295,7 +295,7 @@ class Recovery {
   }
 
   void report_holes(Segment& segment, const segment::Scan& scan, SequenceNumber next) {
-    for (const segment::Hole& hole : scan.holes) {
+    for (segment::Hole hole : scan.holes) {
       if (hole.first_lost >= next) break;
       if (segment.add_hole(hole)) out_.log->report_loss(segment, hole);
       out_.seal_last = true;
@@ -365,7 +365,7 @@ class Recovery {
     const SequenceNumber oldest = segments.empty() ? end : std::min(segments.front()->base(), end);
     out_.log->start_at(oldest);
     out_.log->set_visible(end);
-    SequenceNumber next = std::max({end, state.floor, jump_to_});
+    SequenceNumber next = std::max({end, state.floor, state.at_least, jump_to_});
     for (const Cursor& cursor : out_.cursors->load()) next = std::max(next, cursor.next);
     if (clean_) next = std::max(next, state.next);
     if (state.epoch < last_run_.epoch) next = std::max(next, state.bound);

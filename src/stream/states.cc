@@ -98,7 +98,7 @@ ByteVector encode(const StreamState& state) {
   Packer packer;
   const std::size_t jumps = std::min(state.jumps.size(), kJumpsMax);
   packer.add(kVersion).add(static_cast<std::uint32_t>(jumps));
-  packer.add(state.bound).add(state.epoch).add(state.floor).add(state.durable);
+  packer.add(state.bound).add(state.epoch).add(state.floor).add(state.at_least).add(state.durable);
   packer.add(state.last_base).add(state.last_end_offset).add(state.next);
   packer.add(state.last_newest_append_ms).add(state.lost_messages);
   for (std::size_t i = state.jumps.size() - jumps; i < state.jumps.size(); ++i) {
@@ -116,6 +116,7 @@ std::optional<StreamState> decode_stream_state(Bytes from) {
   state.bound = unpacker.take_number();
   state.epoch = unpacker.take<std::uint64_t>();
   state.floor = unpacker.take_number();
+  state.at_least = unpacker.take_number();
   state.durable = unpacker.take_number();
   state.last_base = unpacker.take_number();
   state.last_end_offset = unpacker.take<std::uint64_t>();

@@ -52,6 +52,8 @@ struct StreamState {
   std::uint64_t epoch = 0;
   /// Everything below was removed by retention.
   SequenceNumber floor;
+  /// No message gets a number below: the disk lost some that had been shown.
+  SequenceNumber at_least;
   /// Everything below is on stable storage. May lag behind.
   SequenceNumber durable;
   /// The last segment as it was left by an orderly stop.
