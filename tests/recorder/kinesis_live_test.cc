@@ -295,7 +295,7 @@ class Certificate {
  public:
   Certificate(const std::string& address, std::int64_t valid_from_s)
       : path_(::testing::TempDir() + "weir-certificate-" + std::to_string(getpid()) + ".pem") {
-    EVP_PKEY* key = EVP_EC_gen("P-256");
+    EVP_PKEY* key = EVP_PKEY_Q_keygen(nullptr, nullptr, "RSA", std::size_t{2048});
     X509* x509 = X509_new();
     X509_set_version(x509, 2);
     ASN1_INTEGER_set(X509_get_serialNumber(x509), 1);
