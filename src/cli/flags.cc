@@ -1,24 +1,50 @@
 #include "cli/flags.h"
 
+#include "base/log.h"
 #include "cli/output.h"
 
 #include <CLI/CLI.hpp>
 #include <cerrno>
+#include <charconv>
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
 
 namespace weir::cli {
+namespace {
+
+// Empty counts as unset, as in the SDKs.
+std::string environment(const char* name) {
+  // Nothing else runs in this process yet that could change the environment.
+  const char* value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe)
+  return value == nullptr ? std::string{} : std::string{value};
+}
+
+Result<std::int64_t> port_from(const std::string& text) {
+  std::int64_t port = 0;
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, port);
+  if (error != std::errc{} || stop != end || port < 1 || port > 65535) {
+    return fail(Errc::kInvalidArgument,
+                "STREAM_MANAGER_SERVER_PORT is '" + log::escaped(text, 64) +
+                    "', which is no port; set it to 1 to 65535, or use --port");
+  }
+  return port;
+}
+
+}  // namespace
 
 void ConnectionFlags::add_to(CLI::App& command) {
-  command.add_option("--host", host, "Where the server is.")
-      ->envname("STREAM_MANAGER_SERVER_HOST")
-      ->capture_default_str()
+  // Not by CLI11's `envname`: it checks the environment for every command, also for `weir serve`,
+  // for which STREAM_MANAGER_SERVER_PORT=0 is right.
+  command
+      .add_option("--host", host,
+                  "Where the server is. Default: STREAM_MANAGER_SERVER_HOST, else 127.0.0.1.")
       ->group("Connection");
-  command.add_option("--port", port, "Its port for programs.")
-      ->envname("STREAM_MANAGER_SERVER_PORT")
+  command
+      .add_option("--port", port,
+                  "Its port for programs. Default: STREAM_MANAGER_SERVER_PORT, else 8088.")
       ->check(CLI::Range(1, 65535))
-      ->capture_default_str()
       ->group("Connection");
   command
       .add_option("--token-file", token_file,
@@ -27,12 +53,18 @@ void ConnectionFlags::add_to(CLI::App& command) {
 }
 
 Result<Endpoint> ConnectionFlags::endpoint() const {
-  Endpoint endpoint{host, port, {}};
+  Endpoint endpoint;
+  if (const std::string named = environment("STREAM_MANAGER_SERVER_HOST"); !named.empty()) {
+    endpoint.host = named;
+  }
+  if (!host.empty()) endpoint.host = host;
+  if (port != 0) {
+    endpoint.port = port;
+  } else if (const std::string named = environment("STREAM_MANAGER_SERVER_PORT"); !named.empty()) {
+    WEIR_TRY(endpoint.port, port_from(named));
+  }
   if (token_file.empty()) {
-    // Nothing else runs in this process yet that could change the environment.
-    const char* token =
-        std::getenv("AWS_CONTAINER_AUTHORIZATION_TOKEN");  // NOLINT(concurrency-mt-unsafe)
-    if (token != nullptr) endpoint.token = token;
+    endpoint.token = environment("AWS_CONTAINER_AUTHORIZATION_TOKEN");
     return endpoint;
   }
   std::ifstream file(token_file);

@@ -18,12 +18,12 @@ inline constexpr int kUsage = 2;
 
 /// Where the server is, as the command line and the environment say.
 struct ConnectionFlags {
-  std::string host = "127.0.0.1";
-  std::int64_t port = 8088;
+  std::string host;       ///< empty: not given
+  std::int64_t port = 0;  ///< 0: not given
   std::string token_file;
 
   void add_to(CLI::App& command);
-  /// With the token read. Errors: the token file cannot be read.
+  /// With the token read. Errors: the token file cannot be read, the environment names no port.
   [[nodiscard]] Result<Endpoint> endpoint() const;
 };
 
