@@ -27,7 +27,7 @@ constexpr auto kHeartbeat = seconds(1);
 constexpr auto kSilenceMax = seconds(10);
 constexpr auto kFaultRefreshWait = milliseconds(20);
 // The three waits of a stop; together below the 10 s of S5.
-constexpr auto kShutdownDeadline = seconds(4);
+constexpr auto kShutdownDeadline = seconds(3);
 constexpr auto kShutdownGrace = seconds(1);
 
 std::uint64_t random_seed() {
@@ -67,6 +67,9 @@ struct Daemon::Parts {
   std::thread core;
 
   Result<void> open();
+  [[nodiscard]] std::string store_name() const {
+    return fmt::format("store directory '{}'", log::escaped(config.store_directory));
+  }
   Result<void> open_store();
   Result<void> open_admin();
   void run_core();
@@ -87,8 +90,8 @@ Result<void> Daemon::Parts::open() {
   metrics.gauge(kInfo, {WEIR_VERSION}).set(1);
   metrics.add_collector([this](metrics::Samples& samples) { collect(samples); });
   WEIR_TRY(loop, server::Loop::create(clock));
-  WEIR_TRY(verifier, make_verifier(config, clock, *loop));
   WEIR_RETURN_IF_ERROR(open_store());
+  WEIR_TRY(verifier, make_verifier(config, clock, *loop));
   WEIR_TRY(server,
            server::Server::bind(config.server, {*loop, clock, metrics, *verifier, statuses}));
   // HTTP exports go where clients say, but not back into weir (reliability.md §4.6).
@@ -106,8 +109,10 @@ Result<void> Daemon::Parts::open() {
                                    {clock, metrics, std::move(*factory), random_seed()});
   statuses.use(*engine);
   watcher = std::make_unique<StreamWatcher>(config, board, *engine, *server);
-  WEIR_TRY(catalog, stream::Catalog::open(config.store, {*disk, clock, metrics, *loop, *watcher,
-                                                         *server, boot_id(), random_seed(), true}));
+  auto streams = stream::Catalog::open(config.store, {*disk, clock, metrics, *loop, *watcher,
+                                                      *server, boot_id(), random_seed(), true});
+  if (!streams) return fail(with_context(store_name(), std::move(streams).error()));
+  catalog = std::move(*streams);
   if (auto opened = open_admin(); !opened) {
     catalog->close();  // no core thread yet, so this one stands for it
     return opened;
@@ -122,8 +127,7 @@ Result<void> Daemon::Parts::open_store() {
   for (const auto& warning : warnings) log::warn(warning);
   auto opened = file::open_posix(config.store_directory);
   if (!opened) {
-    return fail(with_context(
-        fmt::format("store directory '{}'", log::escaped(config.store_directory)), opened.error()));
+    return fail(with_context(store_name(), opened.error()));
   }
   disk = std::move(*opened);
   return {};
