@@ -214,9 +214,23 @@ class HttpExportTest(ExportCase):
         self.assertEqual(delivered, sorted(set(delivered)))
         self.assertEqual(delivered, list(range(delivered[0], 300)))
 
+    def test_networks_that_clients_must_not_reach_are_refused(self):
+        self.start()
+        for number, uri in enumerate(("http://169.254.169.254/latest/", "http://[fe80::1]/", "http://224.0.0.1/",
+                                      f"http://127.0.0.1:{self.weir.port}/", f"http://localhost:{self.weir.admin_port}/")):
+            name = f"s{number}"
+            try:
+                self.client.create(name, exportDefinition=http(uri))
+            except Refused as refused:  # said at once is as good
+                self.assertEqual(refused.status, w.INVALID_REQUEST)
+                continue
+            self.client.append(name, b"x")
+            self.assertTrue(eventually(f"an error for {uri}", lambda: self.status(name)["errorMessage"]))
+            self.assertEqual(self.status(name)["lastExportedSequenceNumber"], -1)
+
     def test_payloads_are_never_logged(self):
         self.start({"log": {"level": "debug"}})
-        self.sink.faults = [("status", 400, ""), ("garbage",)]
+        self.sink.faults = [("status", 403, ""), ("garbage",)]
         self.client.create("s", exportDefinition=http(self.sink.uri))
         self.client.append("s", PAYLOAD_MARK * 3)
         self.sink.wait_for([PAYLOAD_MARK * 3])
@@ -234,7 +248,8 @@ class FileExportTest(ExportCase):
         self.client = self.connect()
 
     def files(self):
-        return sorted(path for path in self.out.rglob("*") if path.is_file()) if self.out.exists() else []
+        """Finished and growing ones; weir's own notes begin with a dot."""
+        return sorted(path for path in self.out.glob("[!.]*")) if self.out.exists() else []
 
     def lines(self, read=pathlib.Path.read_bytes):
         return b"".join(read(path) for path in self.files()).splitlines()

@@ -222,7 +222,7 @@ const scenarios = {
     await ask('full');
     await refuses(client.appendMessage('disk', Buffer.alloc(100000)), exceptions.UnknownFailureException,
       data.ResponseStatusCode.UnknownFailure, /file too large|File too large/i);
-    await refuses(client.updateMessageStream(definition('disk').withMaxSize(1 << 20)), exceptions.UpdateFailedException,
+    await refuses(client.updateMessageStream(definition('disk').withFlushOnWrite(true).withMaxSize(64 << 20)), exceptions.UpdateFailedException,
       data.ResponseStatusCode.UpdateFailed);
     assert.strictEqual((await client.readMessages('disk'))[0].payload.toString(), 'before');
     assert.deepStrictEqual(await client.listStreams(), ['disk']);
@@ -230,7 +230,7 @@ const scenarios = {
     const number = await client.appendMessage('disk', Buffer.from('after'));
     const [message] = await client.readMessages('disk', readOptions({ start: number }));
     assert.strictEqual(message.payload.toString(), 'after');
-    await client.updateMessageStream(definition('disk').withFlushOnWrite(true).withMaxSize(1 << 20));
+    await client.updateMessageStream(definition('disk').withFlushOnWrite(true).withMaxSize(64 << 20));
   },
 
   async a_request_above_the_limit(client) {
@@ -241,7 +241,7 @@ const scenarios = {
   },
 
   async an_answer_that_cannot_fit(client) {
-    await refuses(client.readMessages('gigabyte', readOptions({ min: 35, max: 35 })),
+    await refuses(client.readMessages('gigabyte', readOptions({ min: 40, max: 40 })),
       exceptions.ResponsePayloadTooLargeException, data.ResponseStatusCode.ResponsePayloadTooLarge);
     assert.deepStrictEqual(await client.listStreams(), ['gigabyte']);
   },

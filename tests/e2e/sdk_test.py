@@ -74,7 +74,7 @@ class SdkTest(unittest.TestCase):
         self.simple("requests_in_parallel")
 
     def test_a_message_of_60_mib(self):
-        self.simple("a_message_of_60_mib")
+        self.simple("a_message_of_60_mib", {"server": {"request_budget_bytes": 256 << 20}})
 
     def test_status_documents_parse(self):
         self.simple("status_documents_parse")
@@ -125,8 +125,8 @@ class SdkTest(unittest.TestCase):
         weir = self.enterContext(Weir())
         with Client(weir.port, timeout=120) as client:
             client.create("gigabyte", maxSize=2 << 30)
-            for number in range(35):
-                self.assertEqual(client.append("gigabyte", b"G" * (32 << 20)), number)
+            for number in range(40):
+                self.assertEqual(client.append("gigabyte", b"G" * (28 << 20)), number)
         self.drive(weir, "an_answer_that_cannot_fit")
 
     def test_damaged_data(self):

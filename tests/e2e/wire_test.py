@@ -193,7 +193,7 @@ class ClientHabitsTest(unittest.TestCase):
         info = client.describe(name)
         self.assertEqual(info["storageStatus"]["newestSequenceNumber"], 1)
         self.assertEqual(info["definition"]["exportDefinition"]["http"][0]["uri"], uri)
-        client.update(name, maxSize=2 << 20)
+        client.update(name, maxSize=2 << 20, streamSegmentSize=1 << 20)
         self.assertEqual(client.describe(name)["definition"]["maxSize"], 2 << 20)
         client.delete(name)
         with self.assertRaises(Refused) as gone:
@@ -353,6 +353,7 @@ class LyingFramesTest(unittest.TestCase):
     def setUp(self):
         self.weir = self.enterContext(Weir())
         self.bystander = Bystander(self.weir)
+        self.addCleanup(self.bystander.client.close)
 
     def closes(self, data):
         with Wire(self.weir.port) as wire:
@@ -502,7 +503,7 @@ class SystemCallsTest(unittest.TestCase):
         trace = None
         weir = Weir()
         trace = weir.directory / "trace"
-        weir.wrapper = ["strace", "-f", "-qq", "-D", "-o", str(trace), "-e",
+        weir.wrapper = ["strace", "-f", "-qq", "-D", "-s", "4096", "-o", str(trace), "-e",
                         "trace=write,writev,sendto,sendmsg,setsockopt"]
         with weir:
             # As the Node SDK does: two writes a request, Nagle's algorithm on.
