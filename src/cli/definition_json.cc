@@ -11,12 +11,14 @@ namespace {
 using nlohmann::json;
 using nlohmann::ordered_json;
 
-/// The payload of a frame that was just encoded, read as JSON.
+/// What `describe` would answer, read as JSON.
 template <class Json>
-Json payload_as_json(const ByteBuffer& frame) {
+Json info_payload(const model::StreamInfo& info) {
+  ByteBuffer frame;
+  protocol::encode_describe_response("info", info, frame);
   const Bytes payload = frame.bytes().subspan(protocol::kFrameHeadBytes);
   const auto* begin = reinterpret_cast<const std::uint8_t*>(payload.data());
-  return Json::from_cbor(begin, begin + payload.size());
+  return Json::from_cbor(begin, begin + payload.size()).at("messageStreamInfo");
 }
 
 /// The path of the first key of `given` that `known` does not have; empty if there is none.
@@ -24,12 +26,8 @@ std::string unknown_key(const json& given, const json& known, const std::string&
   if (given.is_object() && known.is_object()) {
     for (const auto& [key, value] : given.items()) {
       const std::string inner = path.empty() ? key : path + "." + key;
-      const bool nothing = value.is_null() || (value.is_structured() && value.empty());
-      if (!known.contains(key)) {
-        // An empty list is not echoed; whether its key is known cannot be told, nor matters.
-        if (!nothing) return inner;
-        continue;
-      }
+      if (value.is_null()) continue;  // the same as absent, and not echoed
+      if (!known.contains(key)) return inner;
       if (auto found = unknown_key(value, known.at(key), inner); !found.empty()) return found;
     }
   }
@@ -73,19 +71,17 @@ Result<model::StreamDefinition> definition_from_json(std::string_view text) {
   auto request = protocol::decode_request(protocol::Operation::kCreateMessageStream,
                                           std::as_bytes(std::span(cbor)), scratch);
   if (!request) return fail(Errc::kInvalidArgument, std::move(request).error().reason);
-  ByteBuffer again;
-  protocol::encode_request(*request, again);
-  const json known = payload_as_json<json>(again).at("definition");
+  model::StreamInfo info;
+  info.definition = std::get<protocol::CreateRequest>(std::move(*request)).definition;
+  const json known = info_payload<json>(info).at("definition");
   if (const std::string key = unknown_key(given, known, "definition"); !key.empty()) {
     return fail(Errc::kInvalidArgument, key + ": unknown key");
   }
-  return std::get<protocol::CreateRequest>(std::move(*request)).definition;
+  return std::move(info.definition);
 }
 
 ordered_json info_to_json(const model::StreamInfo& info) {
-  ByteBuffer frame;
-  protocol::encode_describe_response("info", info, frame);
-  return payload_as_json<ordered_json>(frame).at("messageStreamInfo");
+  return info_payload<ordered_json>(info);
 }
 
 }  // namespace weir::cli

@@ -78,7 +78,9 @@ Result<void> Publisher::take_answers() {
 Result<void> Publisher::wait() {
   const bool sending = may_send();
   int timeout_ms = -1;
-  if (sending && !need_input_ && options_.rate > 0) {
+  if (sending && !need_input_ && options_.rate <= 0) {
+    timeout_ms = 0;  // answers made room while the next message was there already
+  } else if (sending && !need_input_) {
     const std::chrono::duration<double> due(static_cast<double>(counts_.sent) / options_.rate);
     const auto left =
         std::chrono::ceil<std::chrono::milliseconds>(due - (SystemClock().now() - started_));

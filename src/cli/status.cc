@@ -50,7 +50,11 @@ std::string words_for(const std::string& state, const json& entry) {
 std::string state_words(const json& entry) {
   const std::string state = text(entry, "state");
   std::string words = text(entry, "reason");
-  if (words.empty()) words = words_for(state, entry);
+  if (words.empty()) {
+    words = words_for(state, entry);
+  } else if (state == "broken") {
+    words = "broken: " + words;
+  }
   if (state == "backoff") {
     words += ", next try in " + human_duration(number(entry, "next_try_in_ms"));
   }

@@ -123,6 +123,16 @@ std::string stream_text(const StreamInfo& info) {
           fmt::format("            {}\n", progress_text(status, storage.newest_sequence_number));
     }
   }
+  // Exports that exist only in the server's own configuration have a status, but no definition.
+  for (const auto& status : info.export_statuses) {
+    const bool defined = std::any_of(
+        definition.exports.begin(), definition.exports.end(),
+        [&](const auto& config) { return config.identifier == status.export_config_identifier; });
+    if (defined) continue;
+    text += fmt::format("  export    {}: configured at the server\n            {}\n",
+                        log::escaped(status.export_config_identifier),
+                        progress_text(status, storage.newest_sequence_number));
+  }
   return text;
 }
 

@@ -21,14 +21,14 @@ inline nlohmann::json read_json(cbor::Reader& reader, DecodeScratch& scratch, bo
     case cbor::Kind::kUnsigned:
       return item.argument;
     case cbor::Kind::kNegative:
-      comparable = comparable && cbor::integer_of(item, integer) == cbor::IntegerVerdict::kOk;
+      comparable = cbor::integer_of(item, integer) == cbor::IntegerVerdict::kOk && comparable;
       return integer;
     case cbor::Kind::kBytes:
-      comparable = comparable && reader.content(item, scratch, content);
+      comparable = reader.content(item, scratch, content) && comparable;
       return json::binary({reinterpret_cast<const std::uint8_t*>(content.data()),
                            reinterpret_cast<const std::uint8_t*>(content.data()) + content.size()});
     case cbor::Kind::kText:
-      comparable = comparable && reader.content(item, scratch, content);
+      comparable = reader.content(item, scratch, content) && comparable;
       return std::string(as_text(content));
     case cbor::Kind::kArray: {
       json array = json::array();
