@@ -25,7 +25,7 @@ struct Options {
   std::int64_t inline_sync_us = 500;            ///< see Catalog::commit
   std::int64_t zeros_ahead_bytes = 256 * 1024;  ///< 0 = off; flushOnWrite streams only
   std::int64_t streams_max = 10'000;
-  std::int64_t open_files_max = 256;
+  std::int64_t open_files_max = 2'048;             ///< none while streams are idle
   std::int64_t min_free_bytes = 16 * 1024 * 1024;  ///< F6; or 1 % of the disk if that is less
   std::int64_t quarantine_bytes_max = 16 * 1024 * 1024;
   /// Errors: kInvalidArgument naming the field.

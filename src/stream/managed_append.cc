@@ -336,11 +336,18 @@ Result<void> ManagedStream::do_write(std::span<const Entry> entries) {
 void ManagedStream::finish(Step step, std::size_t count, Result<void> outcome) {
   if (!outcome) {
     if (step == Step::kRoll) roll_.reset();
+    const int error = outcome.error().os_errno;
+    if ((error == EMFILE || error == ENFILE) && !std::exchange(out_of_files_, true)) {
+      // Once more, after other streams gave up the files they do not need now (R5).
+      close_other_writers();
+      return;
+    }
     // The same cause would refuse the rest of the group too.
     reject(entries_.size() - head_, cannot_store(std::move(outcome).error()),
            context_.counters.rejected_disk);
     return;
   }
+  out_of_files_ = false;
   switch (step) {
     case Step::kReserve:
       state_->synced(reserve_generation_);
@@ -399,6 +406,12 @@ void ManagedStream::touch_writer() {
     --at;
     if (!idle->release_writer()) break;
   }
+}
+
+void ManagedStream::close_other_writers() {
+  std::vector<ManagedStream*> others(context_.writers.begin(), context_.writers.end());
+  std::erase(others, this);
+  for (ManagedStream* const other : others) other->release_writer();
 }
 
 void ManagedStream::finish_write(std::size_t count) {

@@ -145,6 +145,7 @@ class ManagedStream final : public Stream, public std::enable_shared_from_this<M
   void keep_copies();
   void drop_staged(std::size_t count);
   void touch_writer();
+  void close_other_writers();
   void after_steps();
   void extend_reservation();
 
@@ -208,7 +209,8 @@ class ManagedStream final : public Stream, public std::enable_shared_from_this<M
   std::vector<Entry> in_flight_;  ///< of the step that runs elsewhere
   bool busy_ = false;             ///< a step runs elsewhere
   bool advancing_ = false;
-  bool moved_ = false;  ///< the visible end or the oldest changed in this round
+  bool out_of_files_ = false;  ///< the last step failed for want of descriptors
+  bool moved_ = false;         ///< the visible end or the oldest changed in this round
 
   // Durability.
   SequenceNumber durable_bound_;  ///< numbers below may be shown
