@@ -16,7 +16,7 @@ namespace {
 
 using exporter::FailureClass;
 
-constexpr std::int64_t kOffsetAdoptedMs = 4 * 60 * 1000;  // smaller ones do no harm
+constexpr std::int64_t kOffsetAdoptedMs = 240'000;        // smaller ones do no harm
 constexpr auto kRoundTripMax = std::chrono::minutes(15);  // beyond it the date says nothing
 constexpr std::int64_t kRetryAfterMaxMs = 300'000;
 
@@ -103,7 +103,7 @@ AwsClient::AwsClient(AwsService service, std::string region, Url endpoint,
       signer_(std::move(region), service_.signing_name) {}
 
 AwsReply AwsClient::call(std::string_view target, std::string_view content_type, Bytes body,
-                         std::stop_token stop) {
+                         const std::stop_token& stop) {
   auto credentials = credentials_->current(stop);
   if (!credentials) return without_keys(credentials.error());
   const std::string payload_hash = sha256_hex(body);

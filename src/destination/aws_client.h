@@ -58,7 +58,7 @@ class AwsClient {
 
   /// POSTs `body` to the endpoint as operation `target` (X-Amz-Target). Blocks.
   AwsReply call(std::string_view target, std::string_view content_type, Bytes body,
-                std::stop_token stop);
+                const std::stop_token& stop);
 
   /// Names the server, for `Destination::host`.
   [[nodiscard]] std::string host() const { return endpoint_.origin(); }

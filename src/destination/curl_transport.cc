@@ -18,10 +18,10 @@
 namespace weir::destination {
 namespace {
 
-constexpr std::size_t kHeaderBytesMax = 64 * 1024;  // reliability.md E6
-constexpr std::size_t kIdleHandlesMax = 16;         // more than workers are useless
+constexpr std::size_t kHeaderBytesMax = 65'536;  // reliability.md E6
+constexpr std::size_t kIdleHandlesMax = 16;      // more than workers are useless
 constexpr long kConnectionsPerHandle = 4;
-constexpr std::int64_t kSlowestBytesPerSecond = 16 * 1024;
+constexpr std::int64_t kSlowestBytesPerSecond = 16'384;
 
 struct EasyDeleter {
   void operator()(CURL* easy) const { curl_easy_cleanup(easy); }

@@ -54,7 +54,7 @@ std::optional<std::int64_t> parse_http_date(std::string_view text) {
   if (!date.ok() || *hour > 23 || *minute > 59 || *second > 60) return std::nullopt;
   const auto days = std::chrono::sys_days(date).time_since_epoch();
   const std::int64_t seconds = std::chrono::duration_cast<std::chrono::seconds>(days).count() +
-                               *hour * 3600 + *minute * 60 + *second;
+                               std::int64_t{*hour} * 3600 + std::int64_t{*minute} * 60 + *second;
   return seconds * 1000;
 }
 

@@ -23,7 +23,7 @@ using exporter::Verdict;
 
 constexpr std::int64_t kMessagesMax = 500;
 constexpr std::int64_t kBatchBytesMax = 4 << 20;
-constexpr std::size_t kTokenBytesMax = 16 * 1024;
+constexpr std::size_t kTokenBytesMax = 16'384;
 constexpr int kCallsPerDeliveryMax = 128;  // of arrays that are halved
 
 bool is_token_character(char c) {

@@ -300,16 +300,17 @@ Outcome KinesisDestination::deliver(const exporter::Batch& batch, std::stop_toke
   return Delivery(*this, batch, std::move(stop)).run();
 }
 
-AwsReply KinesisDestination::put_records(std::span<const Record> records, std::stop_token stop) {
+AwsReply KinesisDestination::put_records(std::span<const Record> records,
+                                         const std::stop_token& stop) {
   const ByteBuffer body = put_records_body(setup_.target, records);
-  AwsReply reply = setup_.client->call(kPutRecords, kContentType, body.bytes(), std::move(stop));
+  AwsReply reply = setup_.client->call(kPutRecords, kContentType, body.bytes(), stop);
   if (reply.failure == FailureClass::kPoison && blames_the_stream(reply)) {
     reply.failure = FailureClass::kOperator;
   }
   return reply;
 }
 
-AwsReply KinesisDestination::put_record(const Record& record, std::stop_token stop) {
+AwsReply KinesisDestination::put_record(const Record& record, const std::stop_token& stop) {
   // Random keys never come again: there is nothing to remember for them.
   const bool chained = setup_.options.partition_key.kind != PartitionKey::Kind::kRandom;
   if (last_numbers_.size() > kStrictKeysMax) last_numbers_.clear();
@@ -335,7 +336,7 @@ AwsReply KinesisDestination::put_record(const Record& record, std::stop_token st
   }
 }
 
-void KinesisDestination::pause_between_calls(std::stop_token stop) {
+void KinesisDestination::pause_between_calls(const std::stop_token& stop) {
   const auto delay = std::chrono::milliseconds(setup_.options.inter_call_delay_ms);
   const Instant now = clock_.now();
   if (called_ && delay.count() > 0 && now < last_call_ + delay) {

@@ -47,9 +47,9 @@ class KinesisDestination final : public exporter::Destination {
  private:
   class Delivery;
 
-  AwsReply put_records(std::span<const Record> records, std::stop_token stop);
-  AwsReply put_record(const Record& record, std::stop_token stop);
-  void pause_between_calls(std::stop_token stop);
+  AwsReply put_records(std::span<const Record> records, const std::stop_token& stop);
+  AwsReply put_record(const Record& record, const std::stop_token& stop);
+  void pause_between_calls(const std::stop_token& stop);
 
   Setup setup_;
   Clock& clock_;

@@ -79,8 +79,9 @@ class AnswerReader final : public nlohmann::json_sax<Json> {
     if (depth_ == 0) return false;  // the whole answer is a bare value
     if (depth_ == 2 && in_records_) sound = false;
     if (text == nullptr) return true;
-    if (depth_ == 1 && key_ == "SequenceNumber") sequence = std::move(*text);
-    if (depth_ == 3 && in_records_) {
+    if (depth_ == 1) {
+      if (key_ == "SequenceNumber") sequence = std::move(*text);
+    } else if (depth_ == 3 && in_records_) {
       if (key_ == "ErrorCode") {
         has_code_ = true;
         current_.code = std::move(*text);
