@@ -17,7 +17,7 @@ namespace weir::exporter {
 class BandwidthLimiter {
  public:
   /// A good size of one piece: small enough to share a slow link fairly, large enough to be cheap.
-  static constexpr std::int64_t kPieceBytes = 16 * 1024;
+  static constexpr std::int64_t kPieceBytes = std::int64_t{16} * 1024;
 
   /// 0 (or less) bits per second means unlimited; the configuration's kilobit is 1000 bits.
   /// Lifetime: `clock` outlives the limiter.

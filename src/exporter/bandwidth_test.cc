@@ -47,6 +47,7 @@ TEST(BandwidthLimiter, AStopEndsTheWaitOfEveryUpload) {
   std::stop_source stop;
   std::atomic<int> refused{0};
   std::vector<std::thread> uploads;
+  uploads.reserve(4);
   for (int i = 0; i < 4; ++i) {
     uploads.emplace_back([&] {
       if (!limiter.acquire(1'000'000, stop.get_token())) ++refused;

@@ -13,7 +13,8 @@ using ::testing::ElementsAre;
 
 class RunJobTest : public ::testing::Test {
  protected:
-  Job job(std::int64_t from, std::int64_t messages_max, std::vector<std::int64_t> only = {}) {
+  Job job(std::int64_t from, std::int64_t messages_max,
+          const std::vector<std::int64_t>& only = {}) {
     Job result;
     result.stream_name = "pumps";
     result.identifier = "cloud";

@@ -112,7 +112,8 @@ class Destination {
   /// Bounds the engine respects when it builds a batch.
   struct Limits {
     std::int64_t messages_max = 500;
-    std::int64_t batch_bytes_max = 4 * 1024 * 1024;  ///< payloads + overhead of each message
+    std::int64_t batch_bytes_max =
+        std::int64_t{4} * 1024 * 1024;  ///< payloads + overhead of each message
     std::int64_t message_overhead_bytes = 0;
   };
 

@@ -20,7 +20,8 @@ struct Options {
   std::int64_t backoff_ceiling_ms = 300'000;
   std::int64_t operator_retry_min_ms = 60'000;  ///< after the third failure in a row
   std::int64_t cursor_save_interval_ms = 1'000;
-  std::int64_t batch_budget_bytes = 64 * 1024 * 1024;  ///< all batches in flight together (R1)
+  std::int64_t batch_budget_bytes =
+      std::int64_t{64} * 1024 * 1024;  ///< all batches in flight together (R1)
   [[nodiscard]] Result<void> validate() const;
 };
 

@@ -59,7 +59,7 @@ class EngineTest : public ::testing::Test {
     options_.operator_retry_min_ms = 10;
     engine_ = Engine::start(options_, {clock_, metrics_, std::move(factory), 1});
   }
-  void export_with(fake::ScriptedDestination::Script script) {
+  void export_with(const fake::ScriptedDestination::Script& script) {
     start([script](const ExportSpec&) -> Result<std::unique_ptr<Destination>> {
       return std::make_unique<fake::ScriptedDestination>(script);
     });

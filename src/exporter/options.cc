@@ -19,7 +19,8 @@ Result<void> Options::validate() const {
   WEIR_RETURN_IF_ERROR(
       require(cursor_save_interval_ms >= 1 && cursor_save_interval_ms <= 1'000,
               "cursor_save_interval_ms must be 1 to 1000: a restart repeats at most one second"));
-  return require(batch_budget_bytes >= 1024 * 1024, "batch_budget_bytes must be at least 1 MiB");
+  return require(batch_budget_bytes >= std::int64_t{1024} * 1024,
+                 "batch_budget_bytes must be at least 1 MiB");
 }
 
 }  // namespace weir::exporter

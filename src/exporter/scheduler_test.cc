@@ -54,6 +54,7 @@ class SchedulerTest : public ::testing::Test {
     auto& cursors = cursors_[id];
     if (!cursors) cursors = std::make_shared<fake::Cursors>();
     std::vector<Engine::Wanted> wanted;
+    wanted.reserve(configs.size());
     for (const auto& each : configs) wanted.push_back({each, true});
     const std::string name = "stream" + std::to_string(id);
     board_.set(StreamId(id), name, log, wanted);
@@ -164,6 +165,7 @@ TEST_F(SchedulerTest, WithinAPriorityEveryoneGetsATurn) {
 TEST_F(SchedulerTest, AtMostAsManyDeliveriesAsWorkersAndOneForEachExport) {
   options_.worker_count = 3;
   std::vector<model::ExportConfig> many;
+  many.reserve(10);
   for (int i = 0; i < 10; ++i) many.push_back(with_priority("e" + std::to_string(i), 1));
   define(1, many);
   append(1, 100);

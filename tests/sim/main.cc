@@ -1,6 +1,7 @@
 #include "world.h"
 
 #include <charconv>
+#include <cinttypes>
 #include <cstdio>
 #include <cstring>
 #include <string_view>
@@ -40,14 +41,13 @@ int main(int argc, char** argv) {
     weir::sim::World world(seed + i, weir::sim::Sabotage::kNone);
     const std::string violation = world.run(static_cast<int>(steps));
     if (!violation.empty()) {
-      std::printf("%sseed %llu: %s\n", world.story().c_str(),
-                  static_cast<unsigned long long>(seed + i), violation.c_str());
+      std::printf("%sseed %" PRIu64 ": %s\n", world.story().c_str(), seed + i, violation.c_str());
       return 1;
     }
     taken += world.taken();
   }
-  std::printf("%llu worlds from seed %llu on, %lld messages delivered, every promise kept\n",
-              static_cast<unsigned long long>(count), static_cast<unsigned long long>(seed),
-              static_cast<long long>(taken));
+  std::printf("%" PRIu64 " worlds from seed %" PRIu64 " on, %" PRId64
+              " messages delivered, every promise kept\n",
+              count, seed, taken);
   return 0;
 }
