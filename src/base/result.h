@@ -57,10 +57,12 @@ inline tl::unexpected<Error> fail(Error error) { return tl::unexpected<Error>(st
 /// `WEIR_TRY(auto file, open(path));` declares `file` or returns the error.
 #define WEIR_TRY(declaration, expression) \
   WEIR_TRY_INNER(WEIR_CONCAT(weir_result_, __LINE__), declaration, expression)
+// NOLINTBEGIN(bugprone-macro-parentheses): a name that is declared cannot stand in parentheses.
 #define WEIR_TRY_INNER(result, declaration, expression)        \
   auto result = (expression);                                  \
   if (!result) return ::weir::fail(std::move(result).error()); \
   declaration = std::move(*result)
+// NOLINTEND(bugprone-macro-parentheses)
 
 /// Returns the error of a `Result<void>` (or any other `Result`) from the enclosing function.
 #define WEIR_RETURN_IF_ERROR(expression)                   \
