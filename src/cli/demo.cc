@@ -14,6 +14,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 namespace weir::cli {
@@ -41,6 +42,12 @@ std::string program_name() {
   std::string name;
   std::getline(file, name, '\0');
   return name.empty() ? "weir" : log::escaped(name);
+}
+
+std::size_t terminal_columns(int fd) {
+  winsize size = {};
+  if (::ioctl(fd, TIOCGWINSZ, &size) != 0 || size.ws_col < 20) return 79;
+  return size.ws_col - 1U;
 }
 
 }  // namespace
@@ -161,12 +168,15 @@ void Demo::show() {
   if (!terminal_) {
     out_.write(demo_line(figures_));
   } else {
-    std::string view = demo_view(figures_);
-    // Each line is cleared to its end, and the next view is written over this one.
+    // Each line is cut to the width of the terminal and cleared to its end, and the next view is
+    // written over this one.
+    const std::size_t columns = terminal_columns(out_.fd());
+    const std::string view = demo_view(figures_);
     std::string cleared;
-    for (const char c : view) {
-      if (c == '\n') cleared += "\x1b[K";
-      cleared += c;
+    for (std::size_t at = 0; at < view.size();) {
+      const std::size_t end = view.find('\n', at);
+      cleared.append(view, at, std::min(end - at, columns)).append("\x1b[K\n");
+      at = end + 1;
     }
     out_.write((view_shown_ ? "\x1b[4A\r" : "\r") + cleared);
     view_shown_ = true;

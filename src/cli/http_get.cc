@@ -42,7 +42,9 @@ Result<std::string> http_get(const std::string& host, std::int64_t port, const s
                             url));
   }
   if (code != CURLE_OK) {
-    return fail(Errc::kUnavailable, fmt::format("ask {}: {}", url, curl_easy_strerror(code)));
+    return fail(Errc::kUnavailable, fmt::format("ask {}: {}; is this weir's admin port? Another "
+                                                "one: --admin-port",
+                                                url, curl_easy_strerror(code)));
   }
   long status = 0;
   curl_easy_getinfo(curl.get(), CURLINFO_RESPONSE_CODE, &status);
