@@ -1,0 +1,285 @@
+"""The command line: it pipes, it explains itself, and it works over the same protocol."""
+
+import base64
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import unittest
+
+import weir_client as w
+from weir_client import Client
+from weir_server import BINARY, DEADLINE_S, TOKEN, Output, Weir, eventually, weir_command
+
+COMMANDS = [[], ["serve"], ["validate"], ["status"], ["stream"], ["stream", "ls"], ["stream", "info"],
+            ["stream", "create"], ["stream", "update"], ["stream", "rm"], ["pub"], ["sub"], ["fsck"], ["demo"]]
+
+
+class UsageTest(unittest.TestCase):
+    def test_help_everywhere(self):
+        for command in COMMANDS:
+            done = weir_command(*command, "--help")
+            self.assertEqual(done.returncode, 0, command)
+            self.assertIn("Usage", done.stdout)
+
+    def test_the_version(self):
+        done = weir_command("--version")
+        self.assertEqual(done.returncode, 0)
+        self.assertRegex(done.stdout, r"^weir \d+\.\d+\.\d+\n$")
+
+    def test_wrong_usage_is_status_2(self):
+        for command in ([], ["frobnicate"], ["serve", "--frobnicate"], ["pub"], ["sub"], ["stream"],
+                        ["stream", "frobnicate"], ["stream", "info"], ["fsck"], ["sub", "s", "--count", "x"],
+                        ["pub", "s", "--whole", "--delimiter", "x"], ["serve", "too", "much"]):
+            done = weir_command(*command)
+            self.assertEqual(done.returncode, 2, command)
+            self.assertTrue(done.stderr)
+
+    def test_every_command_is_in_the_reference(self):
+        reference = (pathlib.Path(__file__).parents[2] / "docs" / "commands.md").read_text()
+        for command in COMMANDS[1:]:
+            self.assertIn(f"weir {' '.join(command)}", reference)
+            help_text = weir_command(*command, "--help").stdout
+            for option in re.findall(r"(?:^|\s|,)(--[a-z][a-z-]+)", help_text.split("Connection:")[0]):
+                if option not in ("--help", "--host", "--port", "--token-file", "--no-flush-on-write"):
+                    self.assertIn(option, reference, command)
+
+
+class PipesTest(unittest.TestCase):
+    def setUp(self):
+        self.weir = self.enterContext(Weir())
+
+    def run_weir(self, *arguments, input=None, status=0, env=None):
+        done = weir_command(*arguments, input=input,
+                            env={"STREAM_MANAGER_SERVER_PORT": str(self.weir.port), **(env or {})})
+        self.assertEqual(done.returncode, status, done.stderr)
+        return done
+
+    def test_lines_in_lines_out(self):
+        lines = "".join(f"line {i}\n" for i in range(5000))
+        self.run_weir("pub", "s", "--create", input=lines)
+        self.assertEqual(self.run_weir("sub", "s").stdout, lines)
+        self.assertEqual(self.run_weir("sub", "s", "--from", "-3").stdout, "line 4997\nline 4998\nline 4999\n")
+        self.assertEqual(self.run_weir("sub", "s", "--from", "4998", "--count", "1").stdout, "line 4998\n")
+        self.assertEqual(self.run_weir("sub", "s", "--from", "start", "-n", "2").stdout, "line 0\nline 1\n")
+
+    def test_sub_pipes_into_pub(self):
+        self.run_weir("pub", "one", "--create", input="a\nb\nc\n")
+        env = {**os.environ, "STREAM_MANAGER_SERVER_PORT": str(self.weir.port)}
+        sub = subprocess.Popen([str(BINARY), "sub", "one"], stdout=subprocess.PIPE, env=env)
+        pub = subprocess.run([str(BINARY), "pub", "two", "--create", "-q"], stdin=sub.stdout, env=env,
+                             capture_output=True, timeout=DEADLINE_S)
+        sub.stdout.close()
+        self.assertEqual((sub.wait(DEADLINE_S), pub.returncode, pub.stdout, pub.stderr), (0, 0, b"", b""))
+        self.assertEqual(self.run_weir("sub", "two").stdout, "a\nb\nc\n")
+
+    def test_bytes_of_any_kind(self):
+        payload = bytes(range(256)) * 40
+        self.run_weir("pub", "s", "--create", "--whole", input=payload)
+        done = self.run_weir("sub", "s", "--delimiter", "", input=b"")
+        self.assertEqual(done.stdout, payload)
+
+    def test_files_and_delimiters(self):
+        for name in ("x", "y"):
+            (self.weir.directory / name).write_text(f"file {name}\nof two lines\n")
+        self.run_weir("pub", "files", "--create", "--file", self.weir.directory / "x", self.weir.directory / "y")
+        self.run_weir("pub", "files", "--delimiter", "\\0", input=b"m1\0m2\0")
+        with Client(self.weir.port) as client:
+            self.assertEqual([m["payload"] for m in client.read_all("files")],
+                             [b"file x\nof two lines\n", b"file y\nof two lines\n", b"m1", b"m2"])
+
+    def test_formats(self):
+        self.run_weir("pub", "s", "--create", input="hello\n")
+        self.assertEqual(self.run_weir("sub", "s", "--format", "%s|%n|%l|%b|%p").stdout,
+                         f"0|s|5|{base64.b64encode(b'hello').decode()}|hello\n")
+        message = json.loads(self.run_weir("sub", "s", "--json").stdout)
+        self.assertEqual(message["payload"], "hello")
+        self.assertIn(0, message.values())
+
+    def test_print_sequence_numbers(self):
+        done = self.run_weir("pub", "s", "--create", "-v", input="a\nb\n")
+        self.assertEqual(done.stdout.split(), ["0", "1"])
+
+    def test_follow_prints_as_messages_arrive_and_ends_by_signal(self):
+        with Client(self.weir.port) as client:
+            client.create("s")
+            client.append("s", b"before")
+            env = {**os.environ, "STREAM_MANAGER_SERVER_PORT": str(self.weir.port)}
+            sub = subprocess.Popen([str(BINARY), "sub", "s", "--follow"], stdout=subprocess.PIPE,
+                                   stderr=subprocess.DEVNULL, env=env)
+            try:
+                for text in (b"before", b"one", b"two"):
+                    if text != b"before":
+                        client.append("s", text)
+                    self.assertEqual(sub.stdout.readline(), text + b"\n")
+                sub.send_signal(signal.SIGINT)
+                self.assertIn(sub.wait(DEADLINE_S), (0, 130))
+            finally:
+                sub.kill()
+                sub.wait()
+                sub.stdout.close()
+
+    def test_a_reader_that_leaves_ends_sub_quietly(self):
+        self.run_weir("pub", "s", "--create", input="line\n" * 20_000)
+        done = subprocess.run(
+            f"'{BINARY}' sub s --port {self.weir.port} | head -n 1", shell=True, capture_output=True, text=True,
+            timeout=DEADLINE_S)
+        self.assertEqual((done.stdout, done.stderr), ("line\n", ""))
+
+    def test_streams(self):
+        self.run_weir("stream", "create", "pumps", "--max-size", "1MiB", "--on-full", "overwrite", "--ttl", "36h",
+                      "--flush-on-write")
+        self.run_weir("stream", "create", "pumps", status=1)
+        self.run_weir("stream", "create", "pumps", "--if-missing")
+        self.run_weir("pub", "pumps", input="x\n")
+        self.assertIn("pumps", self.run_weir("stream", "ls").stdout)
+        listed = json.loads(self.run_weir("stream", "ls", "-o", "json").stdout)
+        self.assertIn("pumps", json.dumps(listed))
+        self.assertIn("pumps", self.run_weir("stream", "ls", "-l").stdout)
+        info = json.loads(self.run_weir("stream", "info", "pumps", "-o", "json").stdout)
+        definition = info["definition"]
+        self.assertEqual((definition["maxSize"], definition["timeToLiveMillis"], definition["flushOnWrite"]),
+                         (1 << 20, 36 * 3_600_000, True))
+        self.assertIn("pumps", self.run_weir("stream", "info", "pumps").stdout)
+        self.run_weir("stream", "update", "pumps", "--max-size", "2MiB")
+        with Client(self.weir.port) as client:
+            kept = client.describe("pumps")["definition"]
+            self.assertEqual((kept["maxSize"], kept["timeToLiveMillis"], kept["flushOnWrite"], kept["strategyOnFull"]),
+                             (2 << 20, 36 * 3_600_000, True, 1))
+        self.run_weir("stream", "rm", "pumps")
+        self.run_weir("stream", "rm", "pumps", status=1)
+        self.run_weir("stream", "rm", "pumps", "--if-exists")
+        self.assertEqual(self.run_weir("stream", "ls").stdout.strip(), "")
+
+    def test_failures_name_the_thing(self):
+        done = self.run_weir("sub", "nowhere", status=1)
+        self.assertIn("does not exist", done.stderr)
+        self.assertEqual(done.stdout, "")
+        done = self.run_weir("pub", "nowhere", input="x\n", status=1)
+        self.assertIn("does not exist", done.stderr)
+        done = weir_command("stream", "ls", env={"STREAM_MANAGER_SERVER_PORT": "1"})
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("127.0.0.1:1", done.stderr)
+
+    def test_status_shows_streams_and_why_an_export_waits(self):
+        self.run_weir("stream", "create", "pumps", "--http-uri", "http://127.0.0.1:1/")
+        self.run_weir("pub", "pumps", input="a\nb\n")
+
+        def shown():
+            done = weir_command("status", "--admin-port", self.weir.admin_port)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            return re.search(r"backing off.*2 messages waiting", done.stdout, re.DOTALL) and done.stdout
+
+        self.assertIn("pumps", eventually("the export is backing off", shown))
+        status = json.loads(weir_command("status", "--admin-port", self.weir.admin_port, "-o", "json").stdout)
+        self.assertEqual(status["streams"][0]["name"], "pumps")
+
+    def test_status_without_a_weir(self):
+        done = weir_command("status", "--admin-port", "1")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("127.0.0.1:1", done.stderr)
+
+
+class TokenTest(unittest.TestCase):
+    def test_a_token_from_a_file_or_the_environment(self):
+        weir = Weir(authenticate=True)
+        tokens = weir.directory / "tokens"
+        tokens.write_text(TOKEN + "\n")
+        tokens.chmod(0o600)
+        weir.config["server"]["tokens_file"] = str(tokens)
+        self.enterContext(weir)
+        port = ("--port", weir.port)
+        self.assertEqual(weir_command("stream", "ls", *port).returncode, 1)
+        self.assertEqual(weir_command("stream", "ls", *port, "--token-file", tokens).returncode, 0)
+        done = weir_command("stream", "ls", *port, env={"AWS_CONTAINER_AUTHORIZATION_TOKEN": TOKEN})
+        self.assertEqual(done.returncode, 0)
+        done = weir_command("stream", "ls", *port, env={"AWS_CONTAINER_AUTHORIZATION_TOKEN": TOKEN + "x"})
+        self.assertEqual(done.returncode, 1)
+        self.assertNotIn(TOKEN, done.stderr)
+
+
+class OfflineTest(unittest.TestCase):
+    def test_validate(self):
+        weir = Weir()
+        good = weir.config_file()
+        done = weir_command("validate", good)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        bad = weir.directory / "bad.yaml"
+        bad.write_text("server:\n  prot: 8088\nexport:\n  worker_count: many\n")
+        done = weir_command("validate", bad)
+        self.assertEqual(done.returncode, 1)
+        self.assertRegex(done.stderr, r"bad\.yaml:2:3.*prot.*port")
+        self.assertRegex(done.stderr, r"bad\.yaml:4:")
+
+    def test_samples_are_valid(self):
+        root = pathlib.Path(__file__).parents[2]
+        for name in ("weir.yaml", "quickstart.yaml"):
+            done = weir_command("validate", root / "packaging" / name)
+            self.assertEqual((done.returncode, done.stderr), (0, ""), name)
+
+    def test_fsck(self):
+        weir = self.enterContext(Weir())
+        with Client(weir.port) as client:
+            client.create("s", streamSegmentSize=4096)
+            client.append_all("s", [b"%0100d" % i for i in range(100)])
+        weir.stop()
+        done = weir_command("fsck", weir.store)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        segments = sorted(weir.store.rglob("*.seg"))
+        before = {path: path.read_bytes() for path in segments}
+        with segments[0].open("r+b") as file:
+            file.seek(500)
+            file.write(b"\xff\xff")
+        damaged = segments[0].read_bytes()
+        done = weir_command("fsck", weir.store)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(segments[0].name, done.stdout)
+        report = json.loads(weir_command("fsck", weir.store, "-o", "json").stdout)
+        self.assertIn(segments[0].name, json.dumps(report))
+        self.assertEqual(segments[0].read_bytes(), damaged, "fsck changed something")
+        self.assertEqual({p: p.read_bytes() for p in segments[1:]}, {p: before[p] for p in segments[1:]})
+
+    def test_fsck_of_nothing(self):
+        self.assertEqual(weir_command("fsck", "/nonexistent").returncode, 1)
+
+
+class DemoTest(unittest.TestCase):
+    def test_telemetry_is_published_and_kept(self):
+        weir = self.enterContext(Weir())
+        done = weir_command("demo", "--port", weir.port, "--admin-port", weir.admin_port, "--rate", "100",
+                            "--count", "20", "--stream", "telemetry")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        with Client(weir.port) as client:
+            messages = client.read_all("telemetry")
+            self.assertEqual(len(messages), 20)
+            for message in messages:
+                self.assertIsInstance(json.loads(message["payload"]), dict)
+
+    def test_the_quickstart_exports_files_and_goes_on_after_a_restart(self):
+        sample = (pathlib.Path(__file__).parents[2] / "packaging" / "quickstart.yaml").read_text()
+        weir = Weir()
+        path = weir.directory / "quickstart.yaml"
+        path.write_text(re.sub(r"(?m)^(\s+port:) \d+", r"\1 0", sample))
+        weir.config_file = lambda: path
+        exported = weir.directory / "quickstart-data" / "exported"
+
+        def lines():
+            return [json.loads(line) for file in sorted(exported.glob("[!.]*"))
+                    for line in file.read_text().splitlines()]
+
+        with weir:
+            for count in (30, 60):
+                done = weir_command("demo", "--port", weir.port, "--admin-port", weir.admin_port, "--rate", "200",
+                                    "--count", "30")
+                self.assertEqual(done.returncode, 0, done.stderr)
+                eventually(f"{count} messages in files", lambda: len(lines()) == count)
+                weir.restart()
+            with Client(weir.port) as client:
+                kept = [json.loads(m["payload"]) for m in client.read_all("telemetry")]
+            self.assertEqual(lines(), kept)
+
+
+if __name__ == "__main__":
+    unittest.main()
