@@ -10,20 +10,22 @@ namespace {
 thread_local bool counting = false;
 thread_local std::int64_t allocations = 0;
 
-void* counted(std::size_t bytes) {
+/// Not inlined: the compiler would pair `malloc` with the `delete` of its caller and complain.
+[[gnu::noinline]] void* counted(std::size_t bytes) {
   if (counting) ++allocations;
   void* memory = std::malloc(bytes == 0 ? 1 : bytes);
   if (memory == nullptr) throw std::bad_alloc();
   return memory;
 }
+[[gnu::noinline]] void released(void* memory) { std::free(memory); }
 }  // namespace
 
 void* operator new(std::size_t bytes) { return counted(bytes); }
 void* operator new[](std::size_t bytes) { return counted(bytes); }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete[](void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
+void operator delete(void* memory) noexcept { released(memory); }
+void operator delete[](void* memory) noexcept { released(memory); }
+void operator delete(void* memory, std::size_t) noexcept { released(memory); }
+void operator delete[](void* memory, std::size_t) noexcept { released(memory); }
 
 namespace weir::stream {
 namespace {
