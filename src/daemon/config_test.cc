@@ -276,7 +276,7 @@ streams:
     persistence: memory
     flush_on_write: true
     exports:
-      - {type: file, identifier: disk, directory: out, file: {compression: zstd}}
+      - {type: file, identifier: disk, directory: out, file: {compression: zstd, format: length}}
       - {type: kinesis, identifier: cloud, stream: k, batch_size: 10, priority: 1}
       - {type: http, identifier: web, uri: "http://127.0.0.1/x", format: json, disabled: true}
 )");
@@ -296,6 +296,7 @@ streams:
   const auto options = config.options_for({"telemetry", config.streams[0].exports[0].config});
   EXPECT_EQ(options.file.directory, "out");
   EXPECT_EQ(options.file.compression, destination::FileOptions::Compression::kZstd);
+  EXPECT_EQ(options.file.format, destination::FileOptions::Format::kLength);
 }
 
 TEST(Config, a_short_batch_interval_is_shown_to_clients_as_a_minute) {

@@ -104,7 +104,8 @@ class Reader {
     const auto found = std::find_if(section.children.begin(), section.children.end(),
                                     [&](const Key& child) { return child.name == name; });
     if (found != section.children.end()) {
-      if (target.declared_export != nullptr) {
+      // Only the export's own keys: those of its sections are what the sections allow.
+      if (target.declared_export != nullptr && section.kind == Kind::kList) {
         target.declared_export->keys.emplace(name, position(key_node.Mark()));
       }
       read_value(*found, value, key_node.Mark(), path.empty() ? name : path + "." + name, target);
