@@ -268,7 +268,7 @@ void Streams::start_create(model::StreamDefinition definition, Done done) {
   ++creating_;
   changing_.emplace(name, Pending{});
   context_.syncer.submit(Syncer::Urgency::kWaitedFor, [this, stored, done = std::move(done)] {
-    auto made = store_->reserve_ids();
+    auto made = store_->reserve_ids(stored.id);
     if (made) made = make_stream(context_.env.disk, stored);
     return [this, stored, done, made = std::move(made)] {
       --creating_;

@@ -175,10 +175,10 @@ void Store::saw_id(StreamId id) { next_id_ = std::max(next_id_, id.value() + 1);
 
 StreamId Store::take_id() { return StreamId(next_id_++); }
 
-Result<void> Store::reserve_ids() {
-  if (next_id_ <= state_.next_id) return {};
+Result<void> Store::reserve_ids(StreamId taken) {
+  if (taken.value() < state_.next_id) return {};
   const std::uint64_t before = state_.next_id;
-  state_.next_id = next_id_ + kIdsReserved;
+  state_.next_id = taken.value() + 1 + kIdsReserved;
   auto written = write_state();
   if (!written) state_.next_id = before;
   return written;

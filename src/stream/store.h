@@ -13,7 +13,8 @@
 namespace weir::stream {
 
 /// The store as a directory: whose it is, which format, how the last run ended, which ids are
-/// free. Threads: core; `reserve_ids` also the syncer, not at the same time.
+/// free. Threads: core, `reserve_ids` the syncer; `recovered` and `close` only while
+/// the syncer has nothing to do.
 class Store {
  public:
   /// Locks the directory and makes sure that it is ours, creating what is missing.
@@ -29,8 +30,8 @@ class Store {
   void saw_id(StreamId id);
   /// The next id, never given before.
   StreamId take_id();
-  /// Makes it durable that the ids taken so far are taken. Blocks.
-  Result<void> reserve_ids();
+  /// Makes it durable that `taken` and all ids before it are taken. Blocks. Threads: the syncer.
+  Result<void> reserve_ids(StreamId taken);
   /// The stop is orderly. Blocks.
   Result<void> close();
 
@@ -52,7 +53,7 @@ class Store {
   std::optional<SlotWriter> slots_;
   LastRun last_run_;
   std::string boot_id_;
-  std::uint64_t next_id_ = 1;  ///< `state_.next_id` is a bound above it
+  std::uint64_t next_id_ = 1;  ///< core's; `state_.next_id` is a bound above it
 };
 
 }  // namespace weir::stream
