@@ -7,6 +7,12 @@
 // there the test only runs its requests.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define WEIR_COUNTS_ALLOCATIONS 0
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define WEIR_COUNTS_ALLOCATIONS 0
+#else
+#define WEIR_COUNTS_ALLOCATIONS 1
+#endif
 #else
 #define WEIR_COUNTS_ALLOCATIONS 1
 #endif
@@ -18,8 +24,9 @@ std::atomic<std::int64_t> allocations{0};
 
 #if WEIR_COUNTS_ALLOCATIONS
 extern "C" {
-void* __libc_malloc(std::size_t size);               // NOLINT(bugprone-reserved-identifier)
-void* __libc_realloc(void* from, std::size_t size);  // NOLINT(bugprone-reserved-identifier)
+// The names are the C library's own.
+void* __libc_malloc(std::size_t size);               // NOLINT(bugprone-reserved-identifier): glibc
+void* __libc_realloc(void* from, std::size_t size);  // NOLINT(bugprone-reserved-identifier): glibc
 
 void* malloc(std::size_t size) {
   if (counting) allocations.fetch_add(1, std::memory_order_relaxed);
@@ -91,6 +98,21 @@ class AllocationsTest : public testing::ServerTest {
   std::optional<ForgetfulCatalog> forgetful;
 };
 
+#if WEIR_COUNTS_ALLOCATIONS
+TEST_F(AllocationsTest, TheCounterCounts) {
+  start_forgetful();
+  const std::int64_t before = allocations.load();
+  const auto made = on_core([] {
+    counting = true;
+    auto text = std::make_shared<std::string>(100, 'x');
+    counting = false;
+    return text;
+  });
+  EXPECT_EQ(100U, made->size());
+  EXPECT_EQ(2, allocations.load() - before);
+}
+#endif
+
 TEST_F(AllocationsTest, AnAppendCostsNoAllocationOnTheServersPath) {
   start_forgetful();
   Client client(port());
@@ -115,11 +137,6 @@ TEST_F(AllocationsTest, AThousandAppendsInOneBurstCostAHandfulOfAllocations) {
   std::string burst;
   for (int i = 0; i < 1'000; ++i) burst += Client::append_frame("r", "s", std::string(512, 'x'));
   for (int i = 0; i < 5; ++i) count(client, burst, 1'000);
-#if WEIR_COUNTS_ALLOCATIONS
-  EXPECT_GT(count(client, testing::frame(11, testing::map({{"requestId", testing::text("r")}})), 1),
-            0)
-      << "the counter counts nothing";
-#endif
   [[maybe_unused]] const std::int64_t allocated = count(client, burst, 1'000);
 #if WEIR_COUNTS_ALLOCATIONS
   EXPECT_LE(allocated, 50);

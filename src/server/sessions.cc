@@ -449,6 +449,7 @@ void Sessions::bury(Session& s, CloseReason reason) {
   if (s.gone) return;
   s.gone = true;
   environment_.peer_gone(s.peer);
+  environment_.instruments.count(reason);
   environment_.loop.remove(s.socket, s);
   ::close(s.socket);
   if (s.handshaking) handshaking_.erase(s.serial);
@@ -457,7 +458,6 @@ void Sessions::bury(Session& s, CloseReason reason) {
   s.out.release();
   s.out_sent = 0;
   account(s);
-  environment_.instruments.count(reason);
   environment_.instruments.connections.add(-1);
   count_.fetch_sub(1, std::memory_order_relaxed);
   const std::uint32_t index = s.peer.id().slot;

@@ -169,6 +169,11 @@ class Client {
   void close() {
     if (socket_ >= 0) ::close(std::exchange(socket_, -1));
   }
+  /// Sends small pieces only when the one before is acknowledged, as Node does.
+  void set_nagle() {
+    const int off = 0;
+    ::setsockopt(socket_, IPPROTO_TCP, TCP_NODELAY, &off, sizeof off);
+  }
   void half_close() { ::shutdown(socket_, SHUT_WR); }
   void reset() {
     const linger now{1, 0};
