@@ -63,6 +63,9 @@ void StreamWatcher::stream_removed(StreamId id, const std::string&) {
 
 void StreamWatcher::visible_moved(stream::Stream& stream) {
   if (serving_) server_.stream_moved(stream);
+  // Retention moves only this; an export whose messages went away should say so now, not at the
+  // next append. The engine wakes nobody for moves that no export waits for.
+  engine_.stream_moved(stream.id());
 }
 
 void StreamWatcher::durable_moved(stream::Stream& stream) { engine_.stream_moved(stream.id()); }
