@@ -49,7 +49,8 @@ void DefinitionFlags::add_to(CLI::App& command) {
                      "prints it; other options change it.");
   command.add_option("--max-size", max_size, "Size of the stream, as in 256MiB (the default).");
   command.add_option("--segment-size", segment_size,
-                     "Size of a segment, the unit of deletion, as in 16MiB (the default).");
+                     "Size of a segment, the unit of deletion, as in 16MiB (the default, "
+                     "or --max-size if that is less).");
   command.add_option("--ttl", ttl, "How long messages are kept at least, as in 36h or 7d; 'none'.");
   command
       .add_option("--on-full", on_full,
@@ -90,6 +91,11 @@ Result<void> DefinitionFlags::apply_sizes(model::StreamDefinition& definition) c
   };
   WEIR_RETURN_IF_ERROR(bytes("--max-size", max_size, definition.max_size));
   WEIR_RETURN_IF_ERROR(bytes("--segment-size", segment_size, definition.stream_segment_size));
+  // A server takes a segment larger than its stream at create, but refuses it at update.
+  if (max_size && !segment_size &&
+      definition.segment_size_or_default() > definition.max_size_or_default()) {
+    definition.stream_segment_size = definition.max_size;
+  }
   if (ttl == "none") {
     definition.time_to_live_ms.reset();
   } else if (ttl) {
