@@ -159,7 +159,10 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"store:\n\tdirectory: x\n", ":2:", "not valid YAML"},
         Wrong{"server: {port: 1\n", ":", "not valid YAML"},
         Wrong{"server: *nobody\n", ":1:", "not valid YAML"},
-        Wrong{"log: {}\n---\nlog: {}\n", ":3:1: ", "second document"}));
+        Wrong{"log: {}\n---\nlog: {}\n", ":2:1: ", "does not belong to the one document"},
+        Wrong{"log: {}\n...\nlog: {}\n", ":3:1: ", "does not belong to the one document"},
+        Wrong{",", ":1:1: ", "stray character"}, Wrong{",#", ":1:1: ", "stray character"},
+        Wrong{", server: {port: 1}", ":1:1: ", "stray character"}));
 
 INSTANTIATE_TEST_SUITE_P(
     Streams, WrongConfig,

@@ -7,6 +7,9 @@
 #include <algorithm>
 #include <fmt/format.h>
 #include <map>
+#include <optional>
+#include <sstream>
+#include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
 namespace weir::daemon {
@@ -244,6 +247,36 @@ class Reader {
   std::size_t nodes_ = 0;
 };
 
+// Hears where documents begin.
+class DocumentStarts final : public YAML::EventHandler {
+ public:
+  YAML::Mark last;
+
+  void OnDocumentStart(const YAML::Mark& mark) override { last = mark; }
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                const std::string&) override {}
+  void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                       YAML::EmitterStyle::value) override {}
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                  YAML::EmitterStyle::value) override {}
+  void OnMapEnd() override {}
+};
+
+// Where the text goes on behind its first document. `YAML::Load` would ignore that part, and
+// `YAML::LoadAll` never returns for some of it (a lone comma is enough).
+std::optional<YAML::Mark> text_behind_first_document(const std::string& text) {
+  std::istringstream stream(text);
+  YAML::Parser parser(stream);
+  DocumentStarts starts;
+  if (!parser.HandleNextDocument(starts) || !parser) return std::nullopt;
+  parser.HandleNextDocument(starts);
+  return starts.last;
+}
+
 }  // namespace
 
 void read_yaml(std::string_view yaml, const std::string& name, Config& config,
@@ -256,13 +289,14 @@ void read_yaml(std::string_view yaml, const std::string& name, Config& config,
   }
   Reader reader(name, config, problems);
   try {
-    const auto documents = YAML::LoadAll(std::string(yaml));
-    if (documents.empty()) return;
-    if (documents.size() > 1) {
-      reader.report(documents[1].Mark(),
-                    "there is a second document ('---'); write everything in one");
+    const std::string text(yaml);
+    if (const auto rest = text_behind_first_document(text)) {
+      reader.report(*rest,
+                    "this does not belong to the one document that is read; look for a '---' or a "
+                    "stray character before it");
+      return;
     }
-    reader.read(documents[0]);
+    reader.read(YAML::Load(text));
   } catch (const YAML::Exception& error) {
     reader.report(error.mark, fmt::format("this is not valid YAML: {}", log::escaped(error.msg)));
   } catch (const std::exception& error) {
