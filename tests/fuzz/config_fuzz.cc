@@ -40,7 +40,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     require(!stream.definition.name.empty());
     for (const auto& entry : stream.exports) {
       require(!entry.config.identifier.empty() && !entry.config.target.empty());
-      config.options_for({stream.definition.name, entry.config});
+      static_cast<void>(config.options_for({stream.definition.name, entry.config}));
     }
   }
   return 0;
