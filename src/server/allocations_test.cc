@@ -5,14 +5,8 @@
 
 // Counts what the memory allocator is asked for. The sanitizers bring their own allocator, so
 // there the test only runs its requests.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef WEIR_SANITIZED
 #define WEIR_COUNTS_ALLOCATIONS 0
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define WEIR_COUNTS_ALLOCATIONS 0
-#else
-#define WEIR_COUNTS_ALLOCATIONS 1
-#endif
 #else
 #define WEIR_COUNTS_ALLOCATIONS 1
 #endif

@@ -245,7 +245,10 @@ TEST_F(PressureTest, AThousandIdleConnectionsCostLittleAndNoProcessorTime) {
       EXPECT_EQ(5, idle.back().receive()->status());
     }
   }
-  EXPECT_LT(resident_bytes() - before, 30 << 20);
+  [[maybe_unused]] const std::int64_t grown = resident_bytes() - before;
+#ifndef WEIR_SANITIZED
+  EXPECT_LT(grown, 30 << 20);
+#endif
   EXPECT_EQ(1'001, server->counts().connections);
   EXPECT_EQ(0, bystander().append("quiet", "x").status());
 }
@@ -261,9 +264,6 @@ TEST_F(PressureTest, ManyShortConnectionsLeaveNothingBehind) {
 }
 
 TEST_F(PressureTest, OutOfDescriptorsPausesAcceptingAndResumes) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  GTEST_SKIP() << "UBSan looks at memory through a pipe, which needs descriptors itself";
-#endif
   start();
   bystander();
   rlimit before{};

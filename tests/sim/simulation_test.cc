@@ -6,7 +6,7 @@ namespace weir::sim {
 namespace {
 
 // Sanitizers make a world about ten times as slow; `sim --count` runs as many as one likes.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef WEIR_SANITIZED
 constexpr std::uint64_t kSeeds = 200;
 #else
 constexpr std::uint64_t kSeeds = 2'000;
