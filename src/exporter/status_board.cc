@@ -77,7 +77,12 @@ std::vector<model::ExportStatus> StatusBoard::statuses(StreamId id) const {
   const auto stream = streams_.find(id);
   if (stream == streams_.end()) return statuses;
   for (const Row& row : stream->second.rows) {
-    if (row.on_wire) statuses.push_back(row.status);
+    if (!row.on_wire) continue;
+    model::ExportStatus& status = statuses.emplace_back(row.status);
+    // Nothing was tried yet, and this is where clients look for the reason.
+    if (row.state == State::kBroken && status.error_message.empty()) {
+      status.error_message = row.broken;
+    }
   }
   return statuses;
 }

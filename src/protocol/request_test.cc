@@ -140,7 +140,7 @@ Message export_message(const ExportForm& form) {
   add("priority", Type::kInteger, false, 1, 10);
   add("disabled", Type::kBoolean, false, 0, 0);
   if (form.target != nullptr) {
-    config[form.target] = "t";
+    config[form.target] = form.list == std::string_view("http") ? "http://t" : "t";
     add(form.target, Type::kText, true, 0, 0);
   }
   if (form.batch_size_max > 0) {
@@ -462,13 +462,47 @@ TEST(BadRequest, everything_wrong_is_named_in_one_answer_of_bounded_size) {
   EXPECT_THAT(many, ::testing::EndsWith("; and more"));
 }
 
+TEST(BadRequest, a_uri_that_no_export_could_use_is_refused_with_the_reason) {
+  const auto reason_for = [](const char* uri) {
+    DecodeScratch scratch;
+    const std::string bytes = cbor_of(definition_with("http", {{"identifier", "h"}, {"uri", uri}}));
+    const auto request = decode_request(Operation::kUpdateMessageStream, as_bytes(bytes), scratch);
+    return request ? std::string() : request.error().reason;
+  };
+  for (const char* uri : {"http://a", "https://a/", "http://a:1/x?y=z@w", "http://[::1]:65535/",
+                          "http://[::1]", "http://127.0.0.1:8080/in"}) {
+    EXPECT_EQ(reason_for(uri), "") << uri;
+  }
+  const std::pair<const char*, const char*> wrong[] = {
+      {"ftp://a/", "begin with http://"},
+      {"a", "begin with http://"},
+      {"file:///etc/passwd", "begin with"},
+      {"http://", "name a host"},
+      {"http:///x", "name a host"},
+      {"http://:80/", "name a host"},
+      {"http://u:p@a/", "user information"},
+      {"http://a:0/", "port"},
+      {"http://a:65536/", "port"},
+      {"http://a:/", "port"},
+      {"http://a:x/", "port"},
+      {"http://a/#f", "fragment"},
+      {"http://a/ b", "spaces"},
+      {"http://a/\n", "control"},
+  };
+  for (const auto& [uri, part] : wrong) {
+    EXPECT_THAT(reason_for(uri), ::testing::AllOf(::testing::HasSubstr("http[0].uri: must"),
+                                                  ::testing::HasSubstr(part)))
+        << uri;
+  }
+}
+
 TEST(BadRequest, exports_are_limited_and_their_identifiers_unique_across_types) {
   const auto with_exports = [](int http, int kinesis) {
     json document = definition_with("http", {});
     json& exports = document["definition"]["exportDefinition"];
     exports = {{"http", json::array()}, {"kinesis", json::array()}};
     for (int i = 0; i < http; ++i) {
-      exports["http"].push_back({{"identifier", "h" + std::to_string(i)}, {"uri", "u"}});
+      exports["http"].push_back({{"identifier", "h" + std::to_string(i)}, {"uri", "http://u"}});
     }
     for (int i = 0; i < kinesis; ++i) {
       exports["kinesis"].push_back(
@@ -514,7 +548,7 @@ TEST(Definition, exports_come_grouped_by_type_under_any_spelling) {
   exports["iotSiteWise"] = json::array({{{"identifier", "w"}}});
   exports["kinesis"] = json::array({{{"identifier", "k0"}, {"kinesisStreamName", "x"}},
                                     {{"identifier", "k1"}, {"kinesisStreamName", "x"}}});
-  exports["http"] = json::array({{{"identifier", "h"}, {"uri", "u"}, {"batchSize", 9}}});
+  exports["http"] = json::array({{{"identifier", "h"}, {"uri", "http://u"}, {"batchSize", 9}}});
   exports["s3TaskExecutor"][0]["batchSize"] = "not a field of this type";
   DecodeScratch scratch;
   const std::string bytes = cbor_of(document);

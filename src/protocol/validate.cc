@@ -2,6 +2,7 @@
 #include "protocol/definition_codec.h"
 
 #include <algorithm>
+#include <charconv>
 #include <limits>
 #include <map>
 #include <string>
@@ -79,13 +80,52 @@ void check_foreign_options(const ExportConfig& config, const ExportTraits& trait
   check(config.status_config.has_value(), s3, "statusConfig");
 }
 
+bool is_port(std::string_view text) {
+  unsigned value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return error == std::errc{} && end == text.data() + text.size() && value >= 1 && value <= 65535;
+}
+
+/// What is wrong with a URI whatever it leads to (reliability.md 4.6). Whether it may be reached is
+/// decided when it is.
+std::string_view uri_violation(std::string_view uri) {
+  const std::size_t scheme_bytes = uri.starts_with("http://")    ? 7
+                                   : uri.starts_with("https://") ? 8
+                                                                 : 0;
+  if (scheme_bytes == 0) return "must begin with http:// or https://";
+  if (uri.find('#') != std::string_view::npos) return "must not contain a fragment";
+  if (std::any_of(uri.begin(), uri.end(), [](char c) { return c <= 0x20 || c == 0x7f; })) {
+    return "must not contain spaces, control characters or bytes outside ASCII";
+  }
+  std::string_view authority = uri.substr(scheme_bytes);
+  authority = authority.substr(0, authority.find_first_of("/?"));
+  if (authority.find('@') != std::string_view::npos) return "must not contain user information";
+  const std::size_t bracket = authority.find(']');
+  const std::size_t colon = authority.find(':', bracket == std::string_view::npos ? 0 : bracket);
+  if (authority.empty() || colon == 0) return "must name a host";
+  if (colon != std::string_view::npos && !is_port(authority.substr(colon + 1))) {
+    return "must have a port from 1 to 65535, or none";
+  }
+  return {};
+}
+
+void check_target(const ExportConfig& config, const ExportTraits& traits, const Path& path,
+                  Violations& violations) {
+  if (traits.target_key.empty()) return;
+  const Path target{&path, traits.target_key};
+  if (config.target.empty()) {
+    violations.add(target, "must not be empty");
+  } else if (config.type == ExportType::kHttp) {
+    const std::string_view reason = uri_violation(config.target);
+    if (!reason.empty()) violations.add(target, reason);
+  }
+}
+
 void check_export(const ExportConfig& config, const Path& path,
                   const model::StreamDefinition& definition, Violations& violations) {
   const ExportTraits& traits = traits_of(config.type);
   check_name(config.identifier, Path{&path, "identifier"}, violations);
-  if (!traits.target_key.empty() && config.target.empty()) {
-    violations.add(Path{&path, traits.target_key}, "must not be empty");
-  }
+  check_target(config, traits, path, violations);
   check_foreign_options(config, traits, path, violations);
   check_range(config.batch_size, 1, std::max<std::int64_t>(traits.batch_size_max, 1),
               Path{&path, "batchSize"}, violations);
