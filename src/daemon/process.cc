@@ -172,7 +172,7 @@ void release_startup_memory() {
 struct StopSignals::State {
   Mutex mutex;
   CondVar changed;
-  bool waiting WEIR_GUARDED_BY(mutex) = false;
+  bool expected WEIR_GUARDED_BY(mutex) = false;
   int received WEIR_GUARDED_BY(mutex) = 0;
   std::atomic<bool> finished{false};
   std::thread thread;
@@ -192,7 +192,7 @@ void StopSignals::State::run() {
     }
     {
       const MutexLock lock(mutex);
-      if (!waiting) {
+      if (!expected) {
         log::info("Stopped while starting.", {{"signal", signal}});
         ::_exit(0);
       }
@@ -236,9 +236,13 @@ StopSignals::~StopSignals() {
   state_->thread.join();
 }
 
+void StopSignals::expect() {
+  const MutexLock lock(state_->mutex);
+  state_->expected = true;
+}
+
 int StopSignals::wait() {
   const MutexLock lock(state_->mutex);
-  state_->waiting = true;
   while (state_->received == 0) state_->changed.wait(state_->mutex);
   return state_->received;
 }

@@ -25,8 +25,8 @@ std::int64_t open_descriptors();
 void release_startup_memory();
 
 /// Waits for SIGTERM and SIGINT on a thread of its own, and blocks them in all others. A signal
-/// before `wait` is called ends the process at once: nothing was promised to anybody yet. The
-/// first one after that returns from `wait`; a second one, or a stop that takes longer than
+/// before `expect` is called ends the process at once: nothing was promised to anybody yet. The
+/// first one after that ends `wait`; a second one, or a stop that takes longer than
 /// 10 s, ends the process at once, which is as safe as `kill -9`.
 class StopSignals {
  public:
@@ -36,7 +36,10 @@ class StopSignals {
   StopSignals(const StopSignals&) = delete;
   StopSignals& operator=(const StopSignals&) = delete;
 
-  /// Blocks until the first signal; returns its number.
+  /// From now on a signal asks for an ordered stop. Call before anybody hears that weir is ready.
+  void expect();
+
+  /// Blocks until the first signal since `expect`; returns its number.
   int wait();
 
  private:

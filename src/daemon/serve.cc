@@ -61,6 +61,7 @@ int serve(const ConfigSources& sources) {
     return 1;
   }
   loaded = {};
+  signals.expect();
   say_ready(**daemon, address, admin_address);
   release_startup_memory();
   const int signal = signals.wait();
