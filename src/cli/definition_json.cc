@@ -25,7 +25,9 @@ Json info_payload(const model::StreamInfo& info) {
 std::string unknown_key(const json& given, const json& known, const std::string& path) {
   if (given.is_object() && known.is_object()) {
     for (const auto& [key, value] : given.items()) {
-      const std::string inner = path.empty() ? key : path + "." + key;
+      std::string inner = path;
+      if (!inner.empty()) inner += '.';
+      inner += key;
       if (value.is_null()) continue;  // the same as absent, and not echoed
       if (!known.contains(key)) return inner;
       if (auto found = unknown_key(value, known.at(key), inner); !found.empty()) return found;

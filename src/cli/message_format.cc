@@ -43,7 +43,8 @@ std::string json_text(const protocol::StoredMessage& message) {
 
 }  // namespace
 
-Result<MessageFormat> MessageFormat::from_template(std::string_view text, std::string delimiter) {
+Result<MessageFormat> MessageFormat::from_template(std::string_view text,
+                                                   const std::string& delimiter) {
   const auto unescaped = parse_escapes(text);
   if (!unescaped) {
     return fail(Errc::kInvalidArgument,

@@ -15,7 +15,7 @@ class MessageFormat {
   /// %p payload, %s sequence number, %t time in milliseconds, %T time as ISO 8601, %n stream,
   /// %b payload in base64, %l payload length, %% a percent sign; \n and \t as in delimiters.
   /// Errors: kInvalidArgument naming what is not known.
-  static Result<MessageFormat> from_template(std::string_view text, std::string delimiter);
+  static Result<MessageFormat> from_template(std::string_view text, const std::string& delimiter);
   /// One JSON object a line; the payload as text if it is UTF-8, else as payloadBase64.
   static MessageFormat json_lines();
 

@@ -217,8 +217,11 @@ void Exporter::settle_answer(const Delivery& delivery, Instant now, Settled& set
            !outcome.error.empty() ? outcome.error : first->reason, now, settled);
     settled.result = Result::kPartial;
   }
-  resend_.empty() ? pass_new(delivery, std::move(refused), settled)
-                  : pass_resent(delivery, refused, settled);
+  if (resend_.empty()) {
+    pass_new(delivery, std::move(refused), settled);
+  } else {
+    pass_resent(delivery, refused, settled);
+  }
 }
 
 std::vector<SequenceNumber> Exporter::apply_verdicts(const Delivery& delivery, Settled& settled) {

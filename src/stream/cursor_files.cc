@@ -77,7 +77,7 @@ std::optional<Cursor> decode_cursor(Bytes from) {
   return cursor;
 }
 
-CursorFiles::CursorFiles(file::FileSystem& disk, std::string stream_directory)
+CursorFiles::CursorFiles(file::FileSystem& disk, const std::string& stream_directory)
     : disk_(disk), directory_(layout::join(stream_directory, layout::kCursors)) {}
 
 std::string CursorFiles::path(std::uint64_t number) const {
@@ -160,7 +160,7 @@ Result<void> CursorFiles::create(const Cursor& cursor) {
     const MutexLock lock(mutex_);
     number = next_number_++;
   }
-  const auto made = disk_.make_directory(directory_);
+  auto made = disk_.make_directory(directory_);
   if (!made && made.error().code != Errc::kAlreadyExists) return made;
   if (made) {
     const std::string_view parent(directory_);
@@ -190,7 +190,7 @@ Result<void> CursorFiles::remove(const std::string& identifier) {
     if (at == saved_.end()) return {};
     saved = at->second;
   }
-  const auto removed = disk_.remove_file(path(saved->number));
+  auto removed = disk_.remove_file(path(saved->number));
   if (!removed && removed.error().code != Errc::kNotFound) return removed;
   {
     const MutexLock lock(mutex_);

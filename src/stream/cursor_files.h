@@ -24,7 +24,7 @@ std::optional<Cursor> decode_cursor(Bytes from);
 /// The cursors of a File stream, one file each in its directory. Threads: any.
 class CursorFiles final : public CursorStore {
  public:
-  CursorFiles(file::FileSystem& disk, std::string stream_directory);
+  CursorFiles(file::FileSystem& disk, const std::string& stream_directory);
 
   std::vector<Cursor> load() override;
   Result<void> save(const Cursor& cursor) override;

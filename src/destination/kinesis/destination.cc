@@ -342,6 +342,8 @@ void KinesisDestination::pause_between_calls(const std::stop_token& stop) {
   if (called_ && delay.count() > 0 && now < last_call_ + delay) {
     std::mutex mutex;
     std::condition_variable_any stopped;
+    // It guards nothing; waiting for a stop wants one.
+    // cppcheck-suppress localMutex
     std::unique_lock<std::mutex> lock(mutex);
     stopped.wait_for(lock, stop, last_call_ + delay - now, [] { return false; });
   }
