@@ -210,6 +210,7 @@ void apply_generic_names(const std::map<std::string, std::string>& environment, 
     // Clients of this machine share the prefix, so an unknown name is no error.
     const auto near = nearest(lower(name), [&] {
       std::vector<std::string> lowered;
+      lowered.reserve(known.size());
       for (const auto& each : known) lowered.push_back(lower(each));
       return lowered;
     }());

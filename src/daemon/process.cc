@@ -76,9 +76,11 @@ void prepare_process(const Config& config) {
   ::umask(077);
   // Each arena of the allocator keeps its own reserve; memory matters more here than the last
   // bit of speed of threads that mostly wait.
+  // NOLINTBEGIN(concurrency-mt-unsafe): there is only one thread yet.
   ::mallopt(M_ARENA_MAX, 2);
   ::mallopt(M_TRIM_THRESHOLD, 256 * 1024);
   ::mallopt(M_MMAP_THRESHOLD, 256 * 1024);
+  // NOLINTEND(concurrency-mt-unsafe)
   raise_descriptor_limit();
   // A peer that went away, or a file size limit, is an error code of the call, not a reason to die.
   ::signal(SIGPIPE, SIG_IGN);

@@ -60,14 +60,15 @@ Result<TokenList> TokenList::load(const std::string& path) {
   ::close(descriptor);
   if (!content) return fail(with_context(context(), content.error()));
   TokenList list;
-  std::string_view rest = *content;
+  std::string& text = *content;
+  std::string_view rest = text;
   while (!rest.empty() && list.digests_.size() <= kTokensMax) {
     const auto end = rest.find('\n');
     const auto token = rest.substr(0, end);
     rest = end == std::string_view::npos ? std::string_view{} : rest.substr(end + 1);
     if (!token.empty()) list.digests_.push_back(digest_of(token));
   }
-  OPENSSL_cleanse(content->data(), content->size());
+  OPENSSL_cleanse(text.data(), text.size());
   if (list.digests_.empty()) {
     return fail(Errc::kInvalidArgument, context() + " has no token; write one per line");
   }
