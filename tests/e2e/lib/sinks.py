@@ -101,10 +101,16 @@ class HttpSink:
         if not line:
             return False
         headers = {}
-        while header := reader.readline().decode().rstrip("\r\n"):
+        while (header := reader.readline().decode()) not in ("\r\n", "\n"):
+            # A sender that was killed leaves half a request behind; that is no delivery.
+            if not header.endswith("\n"):
+                return False
             name, _, value = header.partition(":")
             headers[name.strip().lower()] = value.strip()
-        body = reader.read(int(headers.get("content-length", 0)))
+        expected = int(headers.get("content-length", 0))
+        body = reader.read(expected)
+        if len(body) < expected:
+            return False
         request = HttpRequest(line, headers, body)
         with self.changed:
             fault = self.faults.pop(0) if self.faults else None
