@@ -278,7 +278,7 @@ void Peer::handle_unknown(std::uint8_t code, Bytes payload) {
     end(CloseReason::kMalformed);
     return;
   }
-  const int number = static_cast<std::int8_t>(code);  // the field is signed
+  const int number = code < 128 ? code : code - 256;  // the field is signed
   answer(Operation::kUnknown, *id, Status::kUnknownOperation,
          "operation " + std::to_string(number) + " is not recognized by this server");
 }
