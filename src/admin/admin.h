@@ -14,8 +14,8 @@ struct Options {
   std::string bind_address = "127.0.0.1";
   std::int64_t port = 8089;  ///< 0 = any free one; -1 = no admin port
   std::int64_t connections_max = 64;
-  std::int64_t header_bytes_max = 16 * 1024;
-  std::int64_t body_bytes_max = 64 * 1024;
+  std::int64_t header_bytes_max = 16'384;
+  std::int64_t body_bytes_max = 65'536;
   [[nodiscard]] Result<void> validate() const;
 };
 
