@@ -58,8 +58,11 @@ void DefinitionFlags::add_to(CLI::App& command) {
                   "the oldest messages.")
       ->check(CLI::IsMember({"reject", "overwrite"}));
   command.add_flag("--memory", memory, "Keep messages in memory only; a restart loses them.");
-  command.add_flag("--flush-on-write,!--no-flush-on-write", flush_on_write,
-                   "Answer an append only once it is on stable storage.");
+  // By function: bound to the variable, CLI11 would store "false" when neither was given.
+  command.add_flag_function(
+      "--flush-on-write,!--no-flush-on-write",
+      [this](std::int64_t count) { flush_on_write = count > 0; },
+      "Answer an append only once it is on stable storage.");
   command.add_option("--kinesis-stream", kinesis_stream, "Export to this Kinesis data stream.")
       ->group("Export");
   command.add_option("--http-uri", http_uri, "Export by POST to this address.")->group("Export");

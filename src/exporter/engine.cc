@@ -146,7 +146,10 @@ class ThreadedEngine final : public Engine {
                    std::shared_ptr<stream::LogReader> log,
                    std::shared_ptr<stream::CursorStore> cursors,
                    std::vector<Wanted> wanted) override {
-    core_->board().set(id, stream_name, log, wanted);
+    // The store has read the positions already; this copies them.
+    const bool any = !wanted.empty();
+    core_->board().set(id, stream_name, log, wanted,
+                       any ? cursors->load() : std::vector<stream::Cursor>{});
     const SequenceNumber oldest = log->oldest();
     const SequenceNumber end = log->durable_end();
     core_->mailbox().post([id, stream_name, log = std::move(log), cursors = std::move(cursors),

@@ -18,11 +18,26 @@ std::string seconds_text(std::int64_t ms) {
                         : fmt::format("{} s", static_cast<double>(ms) / 1000);
 }
 
+// What an export shows before the scheduler has placed it.
+model::ExportStatus first_status(const model::ExportConfig& config,
+                                 const std::vector<stream::Cursor>& saved) {
+  const std::int64_t start = config.start_sequence_number.value_or(0);
+  const auto cursor = std::find_if(saved.begin(), saved.end(), [&](const stream::Cursor& one) {
+    return one.identifier == config.identifier && one.type == config.type;
+  });
+  if (cursor == saved.end()) return {config.identifier, start - 1, 0, {}, 0, 0};
+  const bool repositioned = cursor->start_sequence_number != start;
+  return {config.identifier,      (repositioned ? start : cursor->next.value()) - 1,
+          cursor->last_export_ms, cursor->error_message,
+          cursor->exported_bytes, cursor->exported_messages};
+}
+
 }  // namespace
 
 void StatusBoard::set(StreamId id, const std::string& stream_name,
                       std::shared_ptr<stream::LogReader> log,
-                      const std::vector<Engine::Wanted>& wanted) {
+                      const std::vector<Engine::Wanted>& wanted,
+                      const std::vector<stream::Cursor>& saved) {
   const MutexLock lock(mutex_);
   StreamRows& stream = streams_[id];
   std::vector<Row> rows;
@@ -34,10 +49,7 @@ void StatusBoard::set(StreamId id, const std::string& stream_name,
     Row row = known == stream.rows.end() ? Row{} : std::move(*known);
     row.config = want.config;
     row.on_wire = want.on_wire;
-    if (!row.placed) {
-      row.status.export_config_identifier = want.config.identifier;
-      row.status.last_exported_sequence_number = want.config.start_sequence_number.value_or(0) - 1;
-    }
+    if (!row.placed) row.status = first_status(want.config, saved);
     rows.push_back(std::move(row));
   }
   stream = {stream_name, std::move(log), std::move(rows)};

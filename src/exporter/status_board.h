@@ -25,9 +25,11 @@ class StatusBoard {
   explicit StatusBoard(Clock& clock) : clock_(clock) {}
 
   /// Makes the rows of a stream exactly `wanted`, in this order. What is known of an export that
-  /// stays is kept; a new one shows its start value until the scheduler has placed it.
+  /// stays is kept; until the scheduler has placed a new one it shows its position in `saved`, else
+  /// its start value, so that a client that asks right after a restart sees no step back (E2).
   void set(StreamId id, const std::string& stream_name, std::shared_ptr<stream::LogReader> log,
-           const std::vector<Engine::Wanted>& wanted);
+           const std::vector<Engine::Wanted>& wanted,
+           const std::vector<stream::Cursor>& saved = {});
   void remove(StreamId id);
   /// Takes over the state of one export; ignored if it is not wanted any more.
   void publish(StreamId id, const Exporter& exporter);
