@@ -332,7 +332,8 @@ class StoreTest(unittest.TestCase):
         with self.assertRaises(StartFailed) as caught:
             weir.start()
         self.assertEqual(caught.exception.status, 1)
-        self.assertIn("FORMAT", caught.exception.text)
+        self.assertIn(str(weir.store), caught.exception.text)
+        self.assertIn("newer version", caught.exception.text)
 
     def test_a_store_that_is_a_file_is_refused(self):
         weir = Weir()

@@ -255,10 +255,17 @@ const scenarios = {
     await refuses(waiting, exceptions.ServerTimeoutException, data.ResponseStatusCode.ServerTimeout);
   },
 
-  async damaged_data(client) {
-    await refuses(client.readMessages('damaged', readOptions({ start: 5 })),
+  async stored_data_that_cannot_be_read(client) {
+    await refuses(client.readMessages('damaged', readOptions({ start: 20 })),
       exceptions.MessageStoreReadErrorException, data.ResponseStatusCode.MessageStoreReadError);
     assert.strictEqual((await client.readMessages('damaged'))[0].sequenceNumber, 0);
+    assert.strictEqual((await client.readMessages('damaged', readOptions({ start: 99 })))[0].sequenceNumber, 99);
+    assert.strictEqual(await client.appendMessage('damaged', Buffer.from('goes on')), 100);
+  },
+
+  async damaged_messages_are_skipped(client) {
+    const numbers = (await client.readMessages('damaged', readOptions({ min: 1, max: 10 }))).map((m) => m.sequenceNumber);
+    assert.deepStrictEqual(numbers, [0, 1, 2, 3, 4, 6, 7, 8, 9]);
   },
 
   async status_documents_parse(client) {
