@@ -154,7 +154,7 @@ Result<void> Store::recovered() {
 Result<void> Store::write_state() {
   if (!slots_) {
     // There was none, or neither slot was readable.
-    const auto removed = disk_.remove_file(layout::kStoreState);
+    auto removed = disk_.remove_file(layout::kStoreState);
     if (!removed && removed.error().code != Errc::kNotFound) return removed;
     WEIR_RETURN_IF_ERROR(
         create_slots(disk_, layout::kStoreState, kStateSlotBytes, encode(state_), true));
