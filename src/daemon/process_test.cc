@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -117,7 +118,7 @@ TEST(StopSignals, the_same_wish_told_twice_is_one_and_a_second_wish_ends_it_at_o
     // Insists until it is heard.
     while (true) {
       ::kill(::getpid(), SIGINT);
-      ::usleep(1000);
+      ::sched_yield();
     }
     return 1;
   });
