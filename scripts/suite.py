@@ -139,11 +139,15 @@ def sanitizer_env():
 
 def sanitized(preset):
     built = build(preset)
+    return [built, *(ctest(preset, f"unit-{preset}", sanitizer_env()) if built.passed else [])]
+
+
+def sanitized_e2e(preset):
+    built = build(preset)
     if not built.passed:
         return [built]
-    cases = [built, *ctest(preset, f"unit-{preset}", sanitizer_env())]
     env = {**sanitizer_env(), "WEIR_BINARY": str(BUILD / preset / "weir")}
-    return cases + counted(f"e2e-{preset}", ["tests/e2e/run", "--sanitized"], 600, env)
+    return [built, *counted(f"e2e-{preset}", ["tests/e2e/run", "--sanitized"], 900, env)]
 
 
 def stage_asan():
@@ -154,6 +158,14 @@ def stage_asan():
 
 def stage_tsan():
     return sanitized("tsan")
+
+
+def stage_asan_e2e():
+    return sanitized_e2e("fuzz")
+
+
+def stage_tsan_e2e():
+    return sanitized_e2e("tsan")
 
 
 def stage_format():
@@ -259,6 +271,8 @@ REST = {
     "hardening": stage_hardening,
     "asan": stage_asan,
     "tsan": stage_tsan,
+    "asan-e2e": stage_asan_e2e,
+    "tsan-e2e": stage_tsan_e2e,
     "lint": stage_lint,
     "cppcheck": stage_cppcheck,
     "fuzz": stage_fuzz,
