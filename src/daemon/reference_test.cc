@@ -28,7 +28,9 @@ std::string read(const fs::path& path) {
   return content.str();
 }
 
-bool rewriting() { return std::getenv("WEIR_REWRITE") != nullptr; }
+bool rewriting() {
+  return std::getenv("WEIR_REWRITE") != nullptr;  // NOLINT(concurrency-mt-unsafe): one thread
+}
 
 void expect_file(const fs::path& path, const std::string& wanted) {
   if (rewriting()) std::ofstream(path) << wanted;
@@ -85,12 +87,13 @@ void add_wrapped(std::string& out, const std::string& indent, const std::string&
   std::string line;
   for (std::string word; words >> word;) {
     if (!line.empty() && indent.size() + 3 + line.size() + 1 + word.size() > kColumns) {
-      out += "## " + indent + line + "\n";
+      out += fmt::format("## {}{}\n", indent, line);
       line.clear();
     }
-    line += (line.empty() ? "" : " ") + word;
+    line += line.empty() ? "" : " ";
+    line += word;
   }
-  if (!line.empty()) out += "## " + indent + line + "\n";
+  if (!line.empty()) out += fmt::format("## {}{}\n", indent, line);
 }
 
 std::string sample_value(const Key& key) {
