@@ -109,7 +109,7 @@ Result<MessageFormat> format_of(const SubFlags& flags) {
   if (!delimiter) {
     return fail(Errc::kInvalidArgument, "--delimiter: \\n, \\t, \\0 and \\xHH are known");
   }
-  return MessageFormat::from_template(flags.format, std::move(*delimiter));
+  return MessageFormat::from_template(flags.format, *delimiter);
 }
 
 int run_sub(const SubFlags& flags) {

@@ -10,7 +10,6 @@
 #include <fmt/format.h>
 #include <fstream>
 #include <gtest/gtest.h>
-#include <regex>
 #include <sstream>
 
 namespace weir::daemon {
@@ -18,7 +17,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-fs::path root() { return fs::path(__FILE__).parent_path().parent_path().parent_path(); }
+fs::path root() { return WEIR_SOURCE_ROOT; }
 
 std::string read(const fs::path& path) {
   std::ifstream file(path);
@@ -40,7 +39,12 @@ void expect_file(const fs::path& path, const std::string& wanted) {
 bool holds_keys(const Key& key) { return key.kind == Kind::kSection || key.kind == Kind::kList; }
 
 std::string escaped_cell(const std::string& text) {
-  return std::regex_replace(text, std::regex("\\|"), "\\|");
+  std::string out;
+  for (const char c : text) {
+    if (c == '|') out += '\\';
+    out += c;
+  }
+  return out;
 }
 
 std::string key_tables() {
@@ -200,10 +204,9 @@ TEST(Reference, the_sample_is_a_valid_configuration_that_changes_nothing) {
 // Keys of one kind of export stand beside those of another, so exactly those are complained about.
 TEST(Reference, the_sample_parses_with_all_keys_uncommented) {
   const auto loaded = parse_config(uncommented(read(root() / "packaging/weir.yaml")), "weir.yaml");
-  const std::regex other_type("'(uri|directory|format|http|file)' is a key of .* exports");
   std::size_t of_other_types = 0;
   for (const auto& problem : loaded.problems) {
-    if (std::regex_search(problem.text(), other_type)) {
+    if (problem.what.find("' is a key of ") != std::string::npos) {
       ++of_other_types;
     } else {
       ADD_FAILURE() << problem.text();
@@ -220,12 +223,52 @@ TEST(Reference, the_quickstart_configuration_is_valid) {
   EXPECT_EQ(loaded.config.streams.size(), 1U);
 }
 
+// The text of the string literals at `at`, which C++ joins; moves `at` behind them.
+std::string literal(const std::string& source, std::size_t& at) {
+  std::string text;
+  while (at < source.size() && source[at] == '"') {
+    for (++at; at < source.size() && source[at] != '"'; ++at) {
+      if (source[at] == '\\') ++at;
+      text += source[at];
+    }
+    at = source.find_first_not_of(" \n", at + 1);
+  }
+  return text;
+}
+
+struct Metric {
+  std::string name;
+  std::string type;
+  std::string labels;
+  std::string help;
+};
+
+// Every Descriptor of a metrics.h: "name", Type::kX, "labels", "help".
+std::vector<Metric> metrics_of(const std::string& source) {
+  std::vector<Metric> all;
+  const auto skip_comma = [&](std::size_t at) {
+    return source.find_first_not_of(" \n", source.find(',', at) + 1);
+  };
+  for (std::size_t at = source.find("\"weir_"); at != std::string::npos;
+       at = source.find("\"weir_", at)) {
+    Metric metric;
+    metric.name = literal(source, at);
+    at = skip_comma(at);
+    metric.type = source.substr(at, source.find(',', at) - at);
+    at = skip_comma(at);
+    metric.labels = literal(source, at);
+    at = skip_comma(at);
+    metric.help = literal(source, at);
+    EXPECT_FALSE(metric.help.empty()) << metric.name;
+    all.push_back(std::move(metric));
+  }
+  return all;
+}
+
 // Every Descriptor in a metrics.h has a row in docs/metrics.md, with its labels and words, and the
 // document names no metric that does not exist.
 TEST(Reference, documents_every_metric) {
   const auto path = root() / "docs/metrics.md";
-  const std::regex descriptor(
-      R"rx(\{\s*"(weir_\w+)",\s*(?:metrics::)?Type::k(\w+),\s*"([^"]*)",\s*((?:"(?:[^"\\]|\\.)*"\s*)+)\})rx");
   std::string table;
   std::vector<fs::path> folders;
   for (const auto& folder : fs::directory_iterator(root() / "src"))
@@ -234,23 +277,18 @@ TEST(Reference, documents_every_metric) {
   for (const auto& folder : folders) {
     const auto header = folder / "metrics.h";
     if (!fs::exists(header)) continue;
-    const std::string text = read(header);
+    const auto metrics = metrics_of(read(header));
+    if (metrics.empty()) continue;
     table += fmt::format("\n### {}\n\n| name | type | labels | meaning |\n|---|---|---|---|\n",
                          folder.filename().string());
-    const auto begin = std::sregex_iterator(text.begin(), text.end(), descriptor);
-    std::size_t found = 0;
-    for (auto match = begin; match != std::sregex_iterator(); ++match, ++found) {
-      const std::string help =
-          std::regex_replace((*match)[4].str(), std::regex(R"("\s*"|^"|"\s*$)"), "");
-      const std::string type = (*match)[2] == "Counter" ? "counter" : "gauge";
-      const std::string labels = (*match)[3].str();
-      table += fmt::format("| `{}` | {} | {} | {} |\n", (*match)[1].str(), type,
-                           labels.empty() ? "–" : "`" + labels + "`", escaped_cell(help));
+    for (const auto& metric : metrics) {
+      EXPECT_TRUE(metric.type.ends_with("kCounter") || metric.type.ends_with("kGauge"))
+          << "cannot read " << metric.name << " in " << header;
+      table += fmt::format("| `{}` | {} | {} | {} |\n", metric.name,
+                           metric.type.ends_with("kCounter") ? "counter" : "gauge",
+                           metric.labels.empty() ? "–" : "`" + metric.labels + "`",
+                           escaped_cell(metric.help));
     }
-    const std::regex named("\"weir_\\w+\"");
-    const auto names = std::distance(std::sregex_iterator(text.begin(), text.end(), named),
-                                     std::sregex_iterator());
-    EXPECT_EQ(found, static_cast<std::size_t>(names)) << "cannot read a descriptor in " << header;
   }
   expect_file(path, with_part(read(path), "metrics", table));
 }
