@@ -36,6 +36,19 @@ Result<void> check_region(const std::string& region) {
   return {};
 }
 
+// The address of one call: the path of the endpoint is a prefix, as it was written.
+Url target_of(Url url, const AwsCall& call) {
+  if (call.path != "/") {
+    if (url.path.ends_with('/')) url.path.pop_back();
+    url.path += call.path;
+  }
+  if (!call.query.empty()) {
+    url.query = url.query.empty() ? call.query : url.query + '&' + call.query;
+    url.has_query = true;
+  }
+  return url;
+}
+
 std::string_view suffix_of(std::string_view region) {
   if (region.starts_with("cn-")) return "amazonaws.com.cn";
   if (region.starts_with("eusc-")) return "amazonaws.eu";
@@ -83,6 +96,15 @@ Result<Url> aws_endpoint(const AwsOptions& aws, const AwsService& service) {
   return url;
 }
 
+AwsCall json_call(std::string_view target, std::string_view content_type, Bytes body) {
+  AwsCall call;
+  call.operation = target.substr(target.find('.') + 1);
+  call.headers = {{"Content-Type", std::string(content_type)},
+                  {"X-Amz-Target", std::string(target)}};
+  call.body = body;
+  return call;
+}
+
 exporter::Outcome AwsReply::outcome() const {
   exporter::Outcome outcome = exporter::Outcome::retry(failure, error);
   outcome.retry_after = retry_after;
@@ -95,21 +117,21 @@ AwsClient::AwsClient(AwsService service, std::string region, Url endpoint,
                      std::unique_ptr<HttpTransport> transport, Clock& clock,
                      metrics::Registry& metrics)
     : service_(std::move(service)),
+      region_(std::move(region)),
       endpoint_(std::move(endpoint)),
       credentials_(std::move(credentials)),
       transport_(std::move(transport)),
       clock_(clock),
-      metrics_(metrics),
-      signer_(std::move(region), service_.signing_name) {}
+      metrics_(metrics) {}
 
-AwsReply AwsClient::call(std::string_view target, std::string_view content_type, Bytes body,
-                         const std::stop_token& stop) {
+AwsReply AwsClient::call(const AwsCall& call, const std::stop_token& stop) {
   auto credentials = credentials_->current(stop);
   if (!credentials) return without_keys(credentials.error());
-  const std::string payload_hash = sha256_hex(body);
+  const std::string payload_hash =
+      call.payload_hash.empty() ? sha256_hex(call.body) : call.payload_hash;
 
-  AwsReply reply = judge(send_signed(target, content_type, body, payload_hash, *credentials, stop));
-  count(reply, body.size());
+  AwsReply reply = judge(call.operation, send_signed(call, payload_hash, *credentials, stop));
+  count(reply, call.body.size());
   bool again = false;
   if (reply.failure == FailureClass::kClock && offset_changed_) again = true;
   const bool keys_refused =
@@ -124,8 +146,8 @@ AwsReply AwsClient::call(std::string_view target, std::string_view content_type,
     }
   }
   if (again && !stop.stop_requested()) {
-    reply = judge(send_signed(target, content_type, body, payload_hash, *credentials, stop));
-    count(reply, body.size());
+    reply = judge(call.operation, send_signed(call, payload_hash, *credentials, stop));
+    count(reply, call.body.size());
   }
   // Neither the clock nor the age of the keys explains it: the secret is wrong.
   if (reply.code == "SignatureDoesNotMatch" || reply.code == "AuthFailure") {
@@ -134,26 +156,34 @@ AwsReply AwsClient::call(std::string_view target, std::string_view content_type,
   return reply;
 }
 
-HttpResponse AwsClient::send_signed(std::string_view target, std::string_view content_type,
-                                    Bytes body, const std::string& payload_hash,
+SigV4Signer& AwsClient::signer_for(const std::string& region) {
+  if (!signer_ || signer_region_ != region) {
+    signer_.emplace(region, service_.signing_name);
+    signer_region_ = region;
+  }
+  return *signer_;
+}
+
+HttpResponse AwsClient::send_signed(const AwsCall& call, const std::string& payload_hash,
                                     const Credentials& credentials, std::stop_token stop) {
+  const Url url = target_of(call.endpoint ? *call.endpoint : endpoint_, call);
   HttpRequest request;
-  request.url = endpoint_.text();
-  request.body = body;
-  request.headers = {{"Host", endpoint_.authority()},
-                     {"Content-Type", std::string(content_type)},
-                     {"X-Amz-Target", std::string(target)},
-                     {"User-Agent", "weir/" WEIR_VERSION}};
+  request.method = call.method;
+  request.url = url.text();
+  request.body = call.body;
+  request.headers = {{"Host", url.authority()}, {"User-Agent", "weir/" WEIR_VERSION}};
+  request.headers.insert(request.headers.end(), call.headers.begin(), call.headers.end());
   SigningInput input;
   input.method = request.method;
-  input.path = endpoint_.path;
-  input.query = endpoint_.query;
+  input.path = url.path;
+  input.query = url.query;
   input.headers = &request.headers;
   input.payload_hash = payload_hash;
 
   const Instant sent_at = clock_.now();
   const std::int64_t sent_wall_ms = clock_.wall_ms();
-  auto added = signer_.sign(input, credentials, sent_wall_ms + offset_ms_);
+  auto added = signer_for(call.region.empty() ? region_ : call.region)
+                   .sign(input, credentials, sent_wall_ms + offset_ms_);
   for (HttpHeader& header : added) request.headers.push_back(std::move(header));
   HttpResponse response = transport_->send(request, std::move(stop));
   offset_changed_ = adopt_offset(response, sent_at, sent_wall_ms);
@@ -179,7 +209,7 @@ bool AwsClient::adopt_offset(const HttpResponse& response, Instant sent_at,
   return true;
 }
 
-AwsReply AwsClient::judge(HttpResponse response) const {
+AwsReply AwsClient::judge(std::string_view operation, HttpResponse response) const {
   AwsReply reply;
   if (!response.complete()) {
     reply.failure = FailureClass::kTransient;
@@ -188,7 +218,8 @@ AwsReply AwsClient::judge(HttpResponse response) const {
                                    : "an answer with status " + std::to_string(response.status) +
                                          " is not whole: " + response.error);
   } else if (response.status < 200 || response.status > 299) {
-    AwsError error = read_aws_error(response);
+    AwsError error =
+        (service_.read_error == nullptr ? read_aws_error : service_.read_error)(response);
     reply.failure = error.failure;
     reply.error = error.text(response.status);
     reply.code = std::move(error.code);
@@ -196,6 +227,7 @@ AwsReply AwsClient::judge(HttpResponse response) const {
     reply.retry_after = wanted_wait(response, clock_.wall_ms());
     log::debug("An AWS service refused a call.",
                {{"service", service_.name},
+                {"operation", operation},
                 {"error", reply.error},
                 {"request_id", std::string(response.header("x-amzn-requestid"))}});
   }

@@ -18,14 +18,41 @@
 
 namespace weir::destination {
 
+struct AwsError;
 struct AwsOptions;
+
+/// Reads a refusal in the form a service writes it (JSON, XML) and with the service's own classes.
+using AwsErrorReader = AwsError (*)(const HttpResponse&);
 
 /// Where a service is reached and how its requests are signed.
 struct AwsService {
   std::string name;          ///< "kinesis": in configuration, metrics and the endpoint variable
   std::string signing_name;  ///< in the credential scope
   std::string host_prefix;   ///< "kinesis" in kinesis.{region}.{suffix}
+  /// Null: `read_aws_error`, which reads JSON and knows the codes that all services share.
+  AwsErrorReader read_error = nullptr;
 };
+
+/// One request to a service, before it is signed.
+struct AwsCall {
+  std::string_view operation;   ///< "PutRecords": for the log
+  std::string method = "POST";  ///< GET, HEAD, PUT, POST or DELETE
+  /// Appended to the path of the endpoint; percent-encoded as it goes over the wire (strictly for
+  /// S3: destinations.md §19), begins with '/'.
+  std::string path = "/";
+  std::string query;  ///< percent-encoded, without '?'; "uploads" and "uploads=" are the same
+  /// Content-Type, X-Amz-Target and whatever else is sent and signed. Host and User-Agent are
+  /// added.
+  std::vector<HttpHeader> headers;
+  Bytes body;
+  std::string payload_hash;  ///< "": computed; or `sha256_hex` of the body, or `kUnsignedPayload`
+  /// In place of the client's own endpoint, for a bucket's own host.
+  std::optional<Url> endpoint;
+  std::string region;  ///< in place of the client's own, where "" stands for it
+};
+
+/// A call of the JSON protocol: POST to the endpoint's path, `target` is X-Amz-Target.
+AwsCall json_call(std::string_view target, std::string_view content_type, Bytes body);
 
 /// The endpoint of `service`: an override from the options with its path, else the public host of
 /// the region. Pure.
@@ -56,28 +83,29 @@ class AwsClient {
             std::shared_ptr<CredentialsProvider> credentials,
             std::unique_ptr<HttpTransport> transport, Clock& clock, metrics::Registry& metrics);
 
-  /// POSTs `body` to the endpoint as operation `target` (X-Amz-Target). Blocks.
-  AwsReply call(std::string_view target, std::string_view content_type, Bytes body,
-                const std::stop_token& stop);
+  /// Signs and sends `call`. Blocks.
+  AwsReply call(const AwsCall& call, const std::stop_token& stop);
 
   /// Names the server, for `Destination::host`.
   [[nodiscard]] std::string host() const { return endpoint_.origin(); }
 
  private:
-  HttpResponse send_signed(std::string_view target, std::string_view content_type, Bytes body,
-                           const std::string& payload_hash, const Credentials& credentials,
-                           std::stop_token stop);
-  AwsReply judge(HttpResponse response) const;
+  HttpResponse send_signed(const AwsCall& call, const std::string& payload_hash,
+                           const Credentials& credentials, std::stop_token stop);
+  SigV4Signer& signer_for(const std::string& region);
+  AwsReply judge(std::string_view operation, HttpResponse response) const;
   bool adopt_offset(const HttpResponse& response, Instant sent_at, std::int64_t sent_wall_ms);
   void count(const AwsReply& reply, std::size_t body_bytes);
 
   AwsService service_;
+  std::string region_;
   Url endpoint_;
   std::shared_ptr<CredentialsProvider> credentials_;
   std::unique_ptr<HttpTransport> transport_;
   Clock& clock_;
   metrics::Registry& metrics_;
-  SigV4Signer signer_;
+  std::optional<SigV4Signer> signer_;  // of the region called last
+  std::string signer_region_;
   std::int64_t offset_ms_ = 0;  // destination's clock minus ours
   bool offset_changed_ = false;
 };

@@ -1,5 +1,6 @@
 #include "destination/aws_client.h"
 
+#include "destination/aws_error.h"
 #include "destination/options.h"
 #include "destination/testing/scripted_transport.h"
 
@@ -45,7 +46,9 @@ class Rotating final : public CredentialsProvider {
 
 class AwsClientTest : public ::testing::Test {
  protected:
-  AwsReply call() { return client.call("T.Op", "application/x-amz-json-1.1", as_bytes("{}"), {}); }
+  AwsReply call() {
+    return client.call(json_call("T.Op", "application/x-amz-json-1.1", as_bytes("{}")), {});
+  }
   std::string key_of(std::size_t request) {
     const std::string text = script->seen[request].header("Authorization");
     const auto at = text.find("Credential=") + 11;
@@ -75,6 +78,48 @@ TEST_F(AwsClientTest, SendsASignedRequestToTheEndpointWithItsPath) {
   EXPECT_EQ(script->seen[0].header("X-Amz-Target"), "T.Op");
   EXPECT_EQ(date_of(0), "20260102T030405Z");
   EXPECT_EQ(key_of(0), "KEY0");
+}
+
+TEST_F(AwsClientTest, PathAndQueryOfACallStandBehindThePathOfTheEndpoint) {
+  script->answers = {answer(200), answer(200)};
+  AwsCall put;
+  put.method = "PUT";
+  put.path = "/bucket/a%20b";
+  put.query = "partNumber=2&uploadId=u%2F1";
+  put.headers = {{"x-amz-meta-site", "7"}};
+  EXPECT_EQ(client.call(put, {}).failure, FailureClass::kNone);
+  EXPECT_EQ(script->seen[0].method, "PUT");
+  EXPECT_EQ(script->seen[0].url,
+            "http://127.0.0.1:4567/prefix/bucket/a%20b?partNumber=2&uploadId=u%2F1");
+  EXPECT_NE(script->seen[0].header("Authorization").find("x-amz-date;x-amz-meta-site,"),
+            std::string::npos)
+      << "what begins with x-amz- is signed";
+
+  AwsCall elsewhere;
+  elsewhere.method = "HEAD";
+  elsewhere.path = "/key";
+  elsewhere.endpoint = *parse_url("https://bucket.s3.eu-west-1.amazonaws.com/");
+  elsewhere.region = "eu-west-1";
+  EXPECT_EQ(client.call(elsewhere, {}).failure, FailureClass::kNone);
+  EXPECT_EQ(script->seen[1].url, "https://bucket.s3.eu-west-1.amazonaws.com/key");
+  EXPECT_EQ(script->seen[1].header("Host"), "bucket.s3.eu-west-1.amazonaws.com");
+  EXPECT_NE(script->seen[1].header("Authorization").find("/eu-west-1/"), std::string::npos);
+}
+
+TEST_F(AwsClientTest, AServiceReadsItsOwnErrors) {
+  AwsService other = kService;
+  other.read_error = [](const HttpResponse& response) {
+    AwsError error;
+    error.failure = FailureClass::kThrottle;
+    error.code = response.body;
+    return error;
+  };
+  AwsClient own(other, "us-east-1", *parse_url("http://127.0.0.1:4567/"), provider,
+                std::make_unique<ScriptedTransport>(script), clock, metrics);
+  script->answers = {answer(400, "Slow")};
+  const AwsReply reply = own.call(json_call("T.Op", "text/plain", {}), {});
+  EXPECT_EQ(reply.failure, FailureClass::kThrottle);
+  EXPECT_EQ(reply.code, "Slow");
 }
 
 TEST_F(AwsClientTest, WithoutKeysNothingIsSentAndTheTextSaysWhatToSet) {

@@ -236,6 +236,8 @@ void set_request(CURL* easy, Exchange& exchange, curl_slist* headers) {
   curl_easy_setopt(easy, CURLOPT_URL, request.url.c_str());
   if (request.method == "GET") {
     curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
+  } else if (request.method == "HEAD") {
+    curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
   } else {
     curl_easy_setopt(easy, CURLOPT_POST, 1L);
     curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,

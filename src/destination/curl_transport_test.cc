@@ -49,6 +49,24 @@ class CurlTransportTest : public ::testing::Test {
   std::unique_ptr<HttpTransport> transport;
 };
 
+TEST_F(CurlTransportTest, AnAnswerToHeadEndsBehindItsHeaders) {
+  std::string seen;
+  RawServer server([&](Peer& peer, int) {
+    seen = peer.request();
+    peer.send("HTTP/1.1 200 OK\r\nContent-Length: 123456\r\nETag: \"x\"\r\n\r\n");
+  });
+  transport = make_curl_transport(settings, make_curl_pool(),
+                                  std::make_shared<exporter::BandwidthLimiter>(0, clock), clock);
+  HttpRequest request;
+  request.method = "HEAD";
+  request.url = server.url("/key");
+  const HttpResponse response = transport->send(request, {});
+  EXPECT_TRUE(response.complete()) << response.error;
+  EXPECT_EQ(response.status, 200);
+  EXPECT_EQ(response.header("etag"), "\"x\"");
+  EXPECT_TRUE(seen.starts_with("HEAD /key HTTP/1.1\r\n")) << seen;
+}
+
 TEST_F(CurlTransportTest, SendsTheRequestAsGivenAndReadsTheWholeAnswer) {
   std::string seen;
   RawServer server([&](Peer& peer, int) {

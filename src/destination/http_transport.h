@@ -17,7 +17,7 @@ struct HttpHeader {
 
 /// One request. The body is a view: it must stay as it is until `send` returns.
 struct HttpRequest {
-  std::string method = "POST";
+  std::string method = "POST";  ///< GET and HEAD have no body
   std::string url;
   std::vector<HttpHeader> headers;  ///< Content-Length and Host are added if they are missing
   Bytes body;

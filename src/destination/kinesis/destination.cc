@@ -303,7 +303,7 @@ Outcome KinesisDestination::deliver(const exporter::Batch& batch, std::stop_toke
 AwsReply KinesisDestination::put_records(std::span<const Record> records,
                                          const std::stop_token& stop) {
   const ByteBuffer body = put_records_body(setup_.target, records);
-  AwsReply reply = setup_.client->call(kPutRecords, kContentType, body.bytes(), stop);
+  AwsReply reply = setup_.client->call(json_call(kPutRecords, kContentType, body.bytes()), stop);
   if (reply.failure == FailureClass::kPoison && blames_the_stream(reply)) {
     reply.failure = FailureClass::kOperator;
   }
@@ -318,7 +318,7 @@ AwsReply KinesisDestination::put_record(const Record& record, const std::stop_to
   std::string after = chained && known != last_numbers_.end() ? known->second : std::string();
   for (;;) {
     const ByteBuffer body = put_record_body(setup_.target, record, after);
-    AwsReply reply = setup_.client->call(kPutRecord, kContentType, body.bytes(), stop);
+    AwsReply reply = setup_.client->call(json_call(kPutRecord, kContentType, body.bytes()), stop);
     if (reply.failure == FailureClass::kPoison && blames_the_stream(reply)) {
       reply.failure = FailureClass::kOperator;
     }
