@@ -138,12 +138,28 @@ Delivery read_and_deliver(const Job& job) {
   return delivery;
 }
 
+Delivery visit_idle(const Job& job) {
+  try {
+    job.destination->on_idle(job.stop);
+    Delivery delivery;
+    delivery.idle_deadline = job.destination->idle_deadline();
+    return delivery;
+  } catch (const std::exception& problem) {
+    log::error(
+        "An idle destination failed at what it had to finish; the next delivery tries.",
+        {{"stream", job.stream_name}, {"destination", job.identifier}, {"error", problem.what()}});
+    return {};
+  }
+}
+
 }  // namespace
 
 Delivery run_job(const Job& job) {
+  if (job.idle_visit) return visit_idle(job);
   Delivery delivery;
   try {
     delivery = read_and_deliver(job);
+    delivery.idle_deadline = job.destination->idle_deadline();
   } catch (const std::exception& problem) {
     delivery.kind = Delivery::Kind::kReadFailed;
     delivery.outcome = Outcome::retry(

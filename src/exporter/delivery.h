@@ -1,5 +1,6 @@
 #pragma once
 
+#include "base/clock.h"
 #include "base/ids.h"
 #include "exporter/destination.h"
 #include "stream/stream.h"
@@ -24,9 +25,11 @@ struct Grant {
   std::int64_t messages_max = 1;
 };
 
-/// One delivery, as a worker gets it.
+/// One delivery, or one visit to an idle destination, as a worker gets it.
 struct Job {
   std::uint64_t id = 0;
+  /// Only `Destination::on_idle` is called; nothing is read or delivered, there is no grant.
+  bool idle_visit = false;
   std::string stream_name;
   std::string identifier;
   Grant grant;
@@ -60,9 +63,12 @@ struct Delivery {
   std::int64_t bytes_needed = 0;
   Destination::Limits limits;
   Outcome outcome;
+  /// The destination's, after the job.
+  Instant idle_deadline = Instant::max();
 };
 
-/// Reads the messages a job names, delivers them once and says what became of them.
+/// Reads the messages a job names, delivers them once and says what became of them; or visits the
+/// idle destination.
 ///
 /// Threads: a worker's. Blocks: on the log's disk and on the destination. Never throws.
 Delivery run_job(const Job& job);

@@ -125,6 +125,15 @@ class Destination {
   /// `limits()`, except that one message alone may exceed `batch_bytes_max`.
   virtual Outcome deliver(const Batch& batch, std::stop_token stop) = 0;
 
+  /// When `on_idle` wants to be called if nothing is delivered before, for destinations that have
+  /// something to finish while no messages come (a file to close by age); `Instant::max()`: never.
+  /// Cheap. Asked once after the destination is made, then after each `deliver` and `on_idle`.
+  [[nodiscard]] virtual Instant idle_deadline() const { return Instant::max(); }
+
+  /// Called when a worker is free at or after `idle_deadline`, never beside `deliver`. It logs what
+  /// fails by itself and moves its deadline before it returns. Blocks as `deliver` may.
+  virtual void on_idle(std::stop_token) {}
+
   /// Which host failures concern, so that a success elsewhere can wake exports that wait on
   /// connection errors to the same host; "" if not a network destination.
   [[nodiscard]] virtual std::string host() const = 0;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
 #include <optional>
 
 namespace weir::exporter {
@@ -40,12 +41,14 @@ struct Scheduler::Export {
   std::optional<ReadyKey> ready;
   std::optional<Timer> deadline;
   std::optional<Timer> save_time;
+  std::optional<Timer> visit;
   std::optional<std::string> waits_for;
 
   std::uint64_t saved_revision;
   bool saving = false;
   bool save_soon = false;
   Instant next_save{};
+  Instant idle_deadline = Instant::max();  // the destination's
 };
 
 struct Scheduler::StreamState {
@@ -172,7 +175,10 @@ void Scheduler::change_export(StreamState& stream, Export& item, Engine::Wanted 
   if ((changed.repositioned || changed.other_destination) && item.job != 0) {
     running_.at(item.job).stop.request_stop();
   }
-  if (changed.other_destination) item.destination.reset();
+  if (changed.other_destination) {
+    item.destination.reset();
+    item.idle_deadline = Instant::max();
+  }
   if (!item.destination) make_destination(stream, item);
   if (changed.repositioned) {
     environment_.reporter.repositioned(stream.name, item.machine, before);
@@ -202,6 +208,7 @@ void Scheduler::make_destination(StreamState& stream, Export& item) {
   }
   item.destination = std::move(*made);
   item.host = item.destination->host();
+  item.idle_deadline = item.destination->idle_deadline();
   item.machine.destination_made(item.destination->limits(), now);
 }
 
@@ -233,7 +240,10 @@ void Scheduler::delivered(std::uint64_t job_id, const Delivery& delivery) {
   const auto job = running_.find(job_id);
   WEIR_CHECK(job != running_.end(), "a delivery ends once");
   const std::uint64_t serial = job->second.serial;
+  const bool idle_visit = job->second.idle_visit;
+  const std::weak_ptr<Destination> destination = job->second.destination;
   reserved_bytes_ -= job->second.reserved_bytes;
+  if (idle_visit) visiting_ = false;
   running_.erase(job);
   environment_.reporter.under_way(running_.size(), reserved_bytes_);
   const auto found = exports_.find(serial);
@@ -241,6 +251,13 @@ void Scheduler::delivered(std::uint64_t job_id, const Delivery& delivery) {
   Export& item = *found->second;
   StreamState& stream = *streams_.at(item.stream);
   item.job = 0;
+  if (!destination.owner_before(item.destination) && !item.destination.owner_before(destination)) {
+    item.idle_deadline = delivery.idle_deadline;
+  }
+  if (idle_visit) {
+    look(stream, item);
+    return;
+  }
   const auto settled =
       item.machine.finish(delivery, environment_.clock.now(), environment_.clock.wall_ms());
   environment_.reporter.settled(stream.name, item.machine, settled);
@@ -281,6 +298,7 @@ void Scheduler::unindex(Export& item) {
   if (item.ready) ready_.erase(*std::exchange(item.ready, std::nullopt));
   if (item.deadline) deadlines_.erase(*std::exchange(item.deadline, std::nullopt));
   if (item.save_time) save_times_.erase(*std::exchange(item.save_time, std::nullopt));
+  if (item.visit) visits_.erase(*std::exchange(item.visit, std::nullopt));
   if (item.waits_for) {
     const auto waiting = waiting_for_host_.find(*std::exchange(item.waits_for, std::nullopt));
     waiting->second.erase(item.serial);
@@ -292,7 +310,8 @@ void Scheduler::index(Export& item) {
   const auto ready = item.ready;
   unindex(item);
   const Exporter& machine = item.machine;
-  if (machine.state() == State::kReady) {
+  // One call of a destination at a time: during an idle visit nothing is granted.
+  if (machine.state() == State::kReady && item.job == 0) {
     // Whoever was ready before keeps its turn.
     const std::uint64_t ticket = ready ? std::get<1>(*ready) : ++last_ticket_;
     item.ready = ReadyKey{machine.priority(), ticket, item.serial};
@@ -301,6 +320,10 @@ void Scheduler::index(Export& item) {
   if (const Instant at = machine.deadline(); at != Instant::max()) {
     item.deadline = Timer{at, item.serial};
     deadlines_.insert(*item.deadline);
+  }
+  if (item.destination && item.job == 0 && item.idle_deadline != Instant::max()) {
+    item.visit = Timer{item.idle_deadline, item.serial};
+    visits_.insert(*item.visit);
   }
   if (machine.waits_for_host() && !item.host.empty()) {
     item.waits_for = item.host;
@@ -364,6 +387,9 @@ Instant Scheduler::run_once() {
   Instant next = Instant::max();
   if (!deadlines_.empty()) next = std::min(next, deadlines_.begin()->first);
   if (!save_times_.empty()) next = std::min(next, save_times_.begin()->first);
+  // One that is due already waits for the end of a job, not for the time.
+  const auto visit = visits_.upper_bound(Timer{now, std::numeric_limits<std::uint64_t>::max()});
+  if (visit != visits_.end()) next = std::min(next, visit->first);
   return next;
 }
 
@@ -376,8 +402,12 @@ void Scheduler::serve_deadlines(Instant now) {
 }
 
 void Scheduler::grant(Instant now) {
-  while (granting_ && !ready_.empty() &&
-         running_.size() < static_cast<std::size_t>(options_.worker_count)) {
+  while (granting_ && running_.size() < static_cast<std::size_t>(options_.worker_count)) {
+    if (visit_due(now)) {
+      start_visit(*exports_.at(visits_.begin()->second));
+      continue;
+    }
+    if (ready_.empty()) return;
     Export& item = *exports_.at(std::get<2>(*ready_.begin()));
     const std::int64_t bytes = std::min(item.machine.batch_bytes(), options_.batch_budget_bytes);
     // Nobody overtakes: a big batch of high priority gets its memory when the others are done.
@@ -386,22 +416,41 @@ void Scheduler::grant(Instant now) {
   }
 }
 
-void Scheduler::start(Export& item, std::int64_t reserved_bytes, Instant now) {
-  const StreamState& stream = *streams_.at(item.stream);
+// Visits and deliveries take turns, so that neither ten thousand files to close nor a backlog
+// holds the other up; one visit at a time leaves the other workers to the deliveries.
+bool Scheduler::visit_due(Instant now) const {
+  if (visiting_ || visits_.empty() || visits_.begin()->first > now) return false;
+  return ready_.empty() || !visited_last_;
+}
+
+void Scheduler::start_visit(Export& item) {
+  visiting_ = true;
+  visited_last_ = true;
   Job job;
-  job.id = ++last_job_;
-  job.stream_name = stream.name;
-  job.identifier = item.machine.config().identifier;
+  job.idle_visit = true;
+  hand_out(item, std::move(job));
+}
+
+void Scheduler::start(Export& item, std::int64_t reserved_bytes, Instant now) {
+  visited_last_ = false;
+  Job job;
   job.grant = item.machine.take(now);
-  job.log = stream.log;
-  job.destination = item.destination;
+  job.log = streams_.at(item.stream)->log;
   job.reserved_bytes = reserved_bytes;
   job.may_exceed_reservation = reserved_bytes == options_.batch_budget_bytes;
+  hand_out(item, std::move(job));
+}
+
+void Scheduler::hand_out(Export& item, Job job) {
+  job.id = ++last_job_;
+  job.stream_name = streams_.at(item.stream)->name;
+  job.identifier = item.machine.config().identifier;
+  job.destination = item.destination;
   auto& running = running_[job.id];
-  running = {item.serial, reserved_bytes, std::stop_source()};
+  running = {item.serial, job.reserved_bytes, std::stop_source(), item.destination, job.idle_visit};
   job.stop = running.stop.get_token();
   item.job = job.id;
-  reserved_bytes_ += reserved_bytes;
+  reserved_bytes_ += job.reserved_bytes;
   index(item);
   environment_.reporter.under_way(running_.size(), reserved_bytes_);
   environment_.hands.deliver(std::move(job));

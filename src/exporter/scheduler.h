@@ -47,7 +47,8 @@ class Hands {
 
 /// Decides which export delivers when: strict priority, round robin within one, as many at a time
 /// as there are workers and as fit the memory for batches. Owns the exports and their destinations;
-/// saves positions behind deliveries.
+/// saves positions behind deliveries. Idle destinations that asked for it are visited, one at a
+/// time, in turn with deliveries.
 ///
 /// Everything happens inside `run_once` and the calls that bring news; nothing blocks except making
 /// a destination. Threads: one at a time.
@@ -96,6 +97,8 @@ class Scheduler {
     std::uint64_t serial;
     std::int64_t reserved_bytes;
     std::stop_source stop;
+    std::weak_ptr<Destination> destination;
+    bool idle_visit = false;
   };
   // Priority, then who became ready first.
   using ReadyKey = std::tuple<std::int64_t, std::uint64_t, std::uint64_t>;
@@ -119,6 +122,9 @@ class Scheduler {
   void serve_deadlines(Instant now);
   void grant(Instant now);
   void start(Export& item, std::int64_t reserved_bytes, Instant now);
+  [[nodiscard]] bool visit_due(Instant now) const;
+  void start_visit(Export& item);
+  void hand_out(Export& item, Job job);
   void save_due(Instant now);
   void save(Export& item, Instant now);
   bool tell_interest();
@@ -141,6 +147,9 @@ class Scheduler {
   std::set<ReadyKey> ready_;
   std::set<Timer> deadlines_;
   std::set<Timer> save_times_;
+  std::set<Timer> visits_;
+  bool visiting_ = false;      // an idle visit is under way
+  bool visited_last_ = false;  // the last job handed out was one
   std::map<std::string, std::set<std::uint64_t>> waiting_for_host_;
   std::set<StreamId> touched_;
 };
