@@ -151,7 +151,8 @@ Key file_options() {
                         std::to_string(ExportOptions{}.file.roll_bytes),
                         [](ExportOptions& o, const Value& v) { o.file.roll_bytes = v.integer; })),
           within(1'000, 31LL * 86'400'000,
-                 option(Kind::kInteger, "roll_interval_ms", "And after this time.",
+                 option(Kind::kInteger, "roll_interval_ms",
+                        "And after this time, also when no message comes any more.",
                         std::to_string(ExportOptions{}.file.roll_interval_ms),
                         [](ExportOptions& o, const Value& v) {
                           o.file.roll_interval_ms = v.integer;

@@ -21,6 +21,8 @@ constexpr std::int64_t kMessagesMax = 10'000;
 constexpr std::int64_t kBatchBytesMax = 4 << 20;
 constexpr std::int64_t kMessageOverheadBytes = 4;
 constexpr int kNameTriesMax = 1000;
+// An idle file that cannot be finished is tried again this much later; the next batch tries anyway.
+constexpr Duration kIdleRetry = std::chrono::seconds(30);
 
 Result<bool> exists(weir::file::FileSystem& files, const std::string& name) {
   const auto file = files.open(name, OpenMode::kRead);
@@ -46,7 +48,8 @@ FileDestination::FileDestination(Setup setup, Clock& clock, metrics::Registry& m
     : setup_(std::move(setup)),
       prefix_(file_prefix(setup_.stream_name, setup_.identifier)),
       clock_(clock),
-      metrics_(metrics) {}
+      metrics_(metrics),
+      first_look_at_(clock.now()) {}
 
 exporter::Destination::Limits FileDestination::limits() const {
   return {kMessagesMax, kBatchBytesMax, kMessageOverheadBytes};
@@ -58,15 +61,52 @@ Outcome FileDestination::deliver(const exporter::Batch& batch, std::stop_token) 
   const auto done = append(batch);
   metrics_.counter(kRequestsTotal, {"file", done ? "ok" : "transient"}).add();
   if (done) return Outcome::delivered();
-  if (done.error().os_errno == ENOENT || done.error().os_errno == ENOTDIR) {
-    files_.reset();  // the directory was moved or removed under us: look for it again
-    gone_ = true;
-  }
+  look_again_if_gone(done.error());
   std::string text = "write to " + setup_.options.directory + ": " + done.error().what;
   if (done.error().os_errno == ENOSPC || done.error().os_errno == EDQUOT) {
     text += "; make room there, weir goes on by itself";
   }
   return Outcome::retry(FailureClass::kTransient, log::escaped(text));
+}
+
+// The directory was moved or removed under us: look for it again.
+void FileDestination::look_again_if_gone(const Error& error) {
+  if (error.os_errno != ENOENT && error.os_errno != ENOTDIR) return;
+  files_.reset();
+  gone_ = true;
+}
+
+Instant FileDestination::idle_deadline() const {
+  if (!files_) return first_look_at_;
+  if (active_.file.empty()) return Instant::max();
+  const Instant old_enough =
+      opened_at_ + std::chrono::milliseconds(setup_.options.roll_interval_ms);
+  return std::max(old_enough, retry_at_);
+}
+
+void FileDestination::on_idle(std::stop_token) {
+  first_look_at_ = Instant::max();
+  const auto done = finish_if_due();
+  if (done) return;
+  look_again_if_gone(done.error());
+  retry_at_ = clock_.now() + kIdleRetry;
+  if (!files_) first_look_at_ = retry_at_;
+  log::warn("An idle output file cannot be given its final name yet.",
+            {{"stream", setup_.stream_name},
+             {"destination", setup_.identifier},
+             {"directory", setup_.options.directory},
+             {"error", done.error().what}});
+}
+
+Result<void> FileDestination::finish_if_due() {
+  if (!files_) {
+    WEIR_TRY(const auto files, setup_.open(gone_));
+    WEIR_TRY(const bool used_before, exists(*files, position_name(prefix_)));
+    if (!used_before) return {};
+    WEIR_RETURN_IF_ERROR(recover());
+  }
+  if (repair_needed_) return repair();
+  return due_to_roll() ? finish_file() : Result<void>{};
 }
 
 Result<void> FileDestination::append(const exporter::Batch& batch) {

@@ -24,7 +24,7 @@ using OpenDirectory = std::function<Result<std::shared_ptr<weir::file::FileSyste
 /// A batch is delivered when its bytes and the position behind them are on stable storage. After a
 /// crash the active file is cut back to the last delivered batch, so files hold whole batches in
 /// order, always; a batch appears twice only if weir stopped between the delivery and the saving
-/// of its cursor. An idle file is rolled by age when the next batch comes or weir starts.
+/// of its cursor. A file that is old enough gets its final name also when no batch comes any more.
 ///
 /// Files are opened for each delivery: ten thousand exports hold no ten thousand descriptors.
 class FileDestination final : public exporter::Destination {
@@ -41,6 +41,9 @@ class FileDestination final : public exporter::Destination {
 
   [[nodiscard]] Limits limits() const override;
   exporter::Outcome deliver(const exporter::Batch& batch, std::stop_token stop) override;
+  /// When the active file is old enough. At first at once: an earlier run may have left one.
+  [[nodiscard]] Instant idle_deadline() const override;
+  void on_idle(std::stop_token stop) override;
   [[nodiscard]] std::string host() const override { return {}; }
 
  private:
@@ -52,6 +55,8 @@ class FileDestination final : public exporter::Destination {
   Result<void> write(Bytes bytes);
   Result<void> repair();
   Result<void> finish_file();
+  Result<void> finish_if_due();
+  void look_again_if_gone(const Error& error);
   [[nodiscard]] bool due_to_roll() const;
   [[nodiscard]] std::string part() const;
 
@@ -63,6 +68,8 @@ class FileDestination final : public exporter::Destination {
   std::optional<PositionStore> positions_;
   Position active_;  // what is certain; no file = none is open
   Instant opened_at_{};
+  Instant first_look_at_;       // while nothing is recovered
+  Instant retry_at_{};          // not before this after a visit that failed
   bool repair_needed_ = false;  // bytes beyond `active_` may be on disk
   bool gone_ = false;           // the directory vanished
 };

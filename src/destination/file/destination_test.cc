@@ -15,6 +15,7 @@
 namespace weir::destination::file_export {
 namespace {
 
+using namespace std::chrono_literals;
 using exporter::Batch;
 using exporter::Outcome;
 using exporter::Verdict;
@@ -270,6 +271,96 @@ TEST_F(Files, TwoExportsInOneDirectoryDoNotMeet) {
   start();
   EXPECT_TRUE(delivered({"b"}));
   EXPECT_EQ(outputs().size(), 2U);
+}
+
+// --- when no batch comes -----------------------------------------------------------------------
+
+class IdleFiles : public Files {
+ protected:
+  IdleFiles() { options.roll_interval_ms = 60'000; }
+  // As the engine: visits when it is time, until there is no more to do by then.
+  int visit_until(Instant time) {
+    int visits = 0;
+    while (made->idle_deadline() <= time) {
+      if (made->idle_deadline() > clock.now()) clock.advance(made->idle_deadline() - clock.now());
+      made->on_idle({});
+      if (++visits > 100) {
+        ADD_FAILURE() << "it would spin";
+        break;
+      }
+    }
+    return visits;
+  }
+  [[nodiscard]] bool finished() {
+    return outputs().size() == 1 && outputs()[0].ends_with(".lines");
+  }
+};
+
+TEST_F(IdleFiles, AFileGetsItsFinalNameWhenItsTimeIsUpThoughNoBatchComes) {
+  start();
+  EXPECT_TRUE(delivered({"a"}));
+  EXPECT_EQ(made->idle_deadline(), clock.now() + 60s);
+  clock.advance(20s);
+  EXPECT_TRUE(delivered({"b"}));
+  EXPECT_EQ(made->idle_deadline(), clock.now() + 40s) << "the age of the file counts";
+  visit_until(clock.now() + 39s);
+  EXPECT_FALSE(finished());
+  visit_until(clock.now() + 40s);
+  EXPECT_TRUE(finished());
+  EXPECT_EQ(made->idle_deadline(), Instant::max()) << "nothing is open";
+  EXPECT_EQ(all(), (std::vector<std::string>{"a", "b"}));
+  EXPECT_TRUE(delivered({"c"}));
+  EXPECT_EQ(outputs().size(), 2U);
+}
+
+TEST_F(IdleFiles, AFileOfAnEarlierRunIsFinishedWithoutABatch) {
+  start();
+  EXPECT_TRUE(delivered({"a"}));
+  clock.advance(45s);
+  start();
+  visit_until(clock.now() + 14s);
+  EXPECT_FALSE(finished());
+  visit_until(clock.now() + 15s);
+  EXPECT_TRUE(finished());
+}
+
+TEST_F(IdleFiles, AnExportThatNeverWroteLeavesNoTrace) {
+  start();
+  EXPECT_EQ(visit_until(clock.now() + std::chrono::hours(24)), 1) << "one look after the start";
+  EXPECT_EQ(disk->changes(), 0U);
+  EXPECT_TRUE(delivered({"a"}));
+  visit_until(clock.now() + 60s);
+  EXPECT_TRUE(finished());
+}
+
+TEST_F(IdleFiles, AFailureIsTriedAgainLaterWithoutSpinningAndLosesNothing) {
+  for (const Call call : {Call::kOpen, Call::kRename, Call::kSyncDirectory}) {
+    for (const bool restarted : {false, true}) {
+      SCOPED_TRACE("call " + std::to_string(static_cast<int>(call)));
+      disk = std::make_shared<FaultyFileSystem>();
+      start();
+      EXPECT_TRUE(delivered({"a"}));
+      if (restarted) start();
+      disk->fail_call(call, 1, EIO, FaultyFileSystem::Times::kFromThenOn);
+      EXPECT_LE(visit_until(clock.now() + 10min), 22) << "twice a minute";
+      disk->clear_faults();
+      visit_until(clock.now() + 30s);
+      EXPECT_TRUE(finished());
+      EXPECT_EQ(all(), std::vector<std::string>{"a"});
+    }
+  }
+}
+
+TEST_F(IdleFiles, WhatAFailedWriteLeftIsCutOffBeforeTheFileGetsItsName) {
+  start();
+  EXPECT_TRUE(delivered({"a"}));
+  disk->fail_call(Call::kSync, 1, EIO);
+  EXPECT_FALSE(delivered({"did not make it"}));
+  visit_until(clock.now() + 60s);
+  EXPECT_TRUE(finished());
+  EXPECT_EQ(all(), std::vector<std::string>{"a"});
+  EXPECT_TRUE(delivered({"did not make it"}));
+  EXPECT_EQ(all(), (std::vector<std::string>{"a", "did not make it"}));
 }
 
 // --- trouble -----------------------------------------------------------------------------------
