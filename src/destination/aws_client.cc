@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cstdlib>
 #include <utility>
 
 namespace weir::destination {
@@ -16,9 +15,8 @@ namespace {
 
 using exporter::FailureClass;
 
-constexpr std::int64_t kOffsetAdoptedMs = 240'000;        // smaller ones do no harm
-constexpr auto kRoundTripMax = std::chrono::minutes(15);  // beyond it the date says nothing
 constexpr std::int64_t kRetryAfterMaxMs = 300'000;
+constexpr std::size_t kErrorBytesMax = 512;  // of texts about credentials, which name the fix
 
 Result<void> check_region(const std::string& region) {
   if (region.empty()) {
@@ -69,9 +67,9 @@ std::optional<Duration> wanted_wait(const HttpResponse& response, std::int64_t n
 
 AwsReply without_keys(const Error& error) {
   AwsReply reply;
-  reply.failure =
-      error.code == Errc::kUnavailable ? FailureClass::kTransient : FailureClass::kCredentials;
-  reply.error = log::escaped(error.what);
+  const bool may_pass = error.code == Errc::kUnavailable || error.code == Errc::kCancelled;
+  reply.failure = may_pass ? FailureClass::kTransient : FailureClass::kCredentials;
+  reply.error = log::escaped(error.what, kErrorBytesMax);
   return reply;
 }
 
@@ -183,30 +181,25 @@ HttpResponse AwsClient::send_signed(const AwsCall& call, const std::string& payl
   const Instant sent_at = clock_.now();
   const std::int64_t sent_wall_ms = clock_.wall_ms();
   auto added = signer_for(call.region.empty() ? region_ : call.region)
-                   .sign(input, credentials, sent_wall_ms + offset_ms_);
+                   .sign(input, credentials, skew_.wall_ms(clock_));
   for (HttpHeader& header : added) request.headers.push_back(std::move(header));
   HttpResponse response = transport_->send(request, std::move(stop));
-  offset_changed_ = adopt_offset(response, sent_at, sent_wall_ms);
+  offset_changed_ = learn_time(response, sent_at, sent_wall_ms);
   return response;
 }
 
 // destinations.md §23: every answer tells the destination's time.
-bool AwsClient::adopt_offset(const HttpResponse& response, Instant sent_at,
-                             std::int64_t sent_wall_ms) {
-  if (response.status == 0 || !response.header("age").empty()) return false;
-  const auto date = parse_http_date(response.header("date"));
-  const Duration round_trip = clock_.now() - sent_at;
-  if (!date || round_trip >= kRoundTripMax) return false;
-  const auto half_ms = std::chrono::duration_cast<std::chrono::milliseconds>(round_trip / 2);
-  std::int64_t measured_ms = *date - (sent_wall_ms + half_ms.count());
-  if (std::abs(measured_ms) < kOffsetAdoptedMs) measured_ms = 0;
-  // Dates have whole seconds and the way there takes time: small differences are no news.
-  if (std::abs(measured_ms - offset_ms_) < kOffsetAdoptedMs) return false;
-  offset_ms_ = measured_ms;
-  metrics_.gauge(kClockOffsetMs, {service_.name}).set(offset_ms_);
-  log::warn("The clocks of this machine and of a destination differ; signing with theirs.",
-            {{"destination", service_.name}, {"offset_ms", offset_ms_}});
-  return true;
+bool AwsClient::learn_time(const HttpResponse& response, Instant sent_at,
+                           std::int64_t sent_wall_ms) {
+  const std::int64_t before_ms = skew_.offset_ms();
+  const bool signed_wrong = skew_.learn(response, sent_at, sent_wall_ms, clock_);
+  if (skew_.offset_ms() != before_ms) {
+    credentials_->clock_is(skew_);
+    metrics_.gauge(kClockOffsetMs, {service_.name}).set(skew_.offset_ms());
+    log::warn("The clocks of this machine and of a destination differ; signing with theirs.",
+              {{"destination", service_.name}, {"offset_ms", skew_.offset_ms()}});
+  }
+  return signed_wrong;
 }
 
 AwsReply AwsClient::judge(std::string_view operation, HttpResponse response) const {

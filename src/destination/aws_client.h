@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/metrics.h"
+#include "destination/clock_skew.h"
 #include "destination/credentials.h"
 #include "destination/http_transport.h"
 #include "destination/sigv4.h"
@@ -94,7 +95,7 @@ class AwsClient {
                            const Credentials& credentials, std::stop_token stop);
   SigV4Signer& signer_for(const std::string& region);
   AwsReply judge(std::string_view operation, HttpResponse response) const;
-  bool adopt_offset(const HttpResponse& response, Instant sent_at, std::int64_t sent_wall_ms);
+  bool learn_time(const HttpResponse& response, Instant sent_at, std::int64_t sent_wall_ms);
   void count(const AwsReply& reply, std::size_t body_bytes);
 
   AwsService service_;
@@ -106,7 +107,7 @@ class AwsClient {
   metrics::Registry& metrics_;
   std::optional<SigV4Signer> signer_;  // of the region called last
   std::string signer_region_;
-  std::int64_t offset_ms_ = 0;  // destination's clock minus ours
+  ClockSkew skew_;
   bool offset_changed_ = false;
 };
 

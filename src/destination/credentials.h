@@ -10,6 +10,7 @@
 namespace weir::destination {
 
 struct AwsOptions;
+class ClockSkew;
 
 /// Keys to sign with. Never logged, never written to disk; wiped when destroyed.
 struct Credentials {
@@ -30,7 +31,16 @@ struct Credentials {
   void wipe();
 };
 
-/// Where credentials come from. One for all AWS destinations. Threads: any.
+/// What people may know of credentials: everything but the credentials.
+struct CredentialsView {
+  std::string role;             ///< ARN of the assumed role; "" for weir's own credentials
+  std::string source;           ///< "environment", "container endpoint ..."; "" = none found yet
+  std::int64_t expires_ms = 0;  ///< wall clock; 0 = never
+  std::string error;            ///< why the last refresh failed; "" = it did not
+  bool have = false;            ///< there is a set
+};
+
+/// Where credentials come from. One for all destinations that use the same. Threads: any.
 class CredentialsProvider {
  public:
   virtual ~CredentialsProvider() = default;
@@ -38,12 +48,18 @@ class CredentialsProvider {
   /// The newest set there is.
   ///
   /// Errors: kNotFound (nothing is configured; the text says what to set), kUnavailable (the
-  /// source did not answer). Blocks: only while there is no set yet.
+  /// source did not answer; may work later), kInvalidArgument and kIo (a person must fix what the
+  /// text names), kCancelled. Blocks: only while there is no usable set.
   virtual Result<Credentials> current(std::stop_token stop) = 0;
 
   /// AWS did not accept `rejected`: asks the source for newer ones, at most once in 10 s for all
   /// callers together, and returns what is current then. Equal to `rejected` when there are none.
   virtual Result<Credentials> refresh(const Credentials& rejected, std::stop_token stop) = 0;
+
+  /// A destination's clock was found to differ from ours: expiry is judged by theirs from now on.
+  virtual void clock_is(const ClockSkew&) {}
+
+  [[nodiscard]] virtual CredentialsView view() const { return {}; }
 };
 
 /// Keys given in configuration or environment; they never change.

@@ -82,7 +82,7 @@ class Maker {
     const ExportOptions options = lookup_ ? lookup_(spec) : ExportOptions{};
     switch (spec.config.type) {
       case model::ExportType::kKinesis:
-        return make_kinesis(spec, options.kinesis);
+        return make_kinesis(spec, options.kinesis, options.aws);
       case model::ExportType::kHttp:
         return make_http(spec, options.http);
       case model::ExportType::kFile:
@@ -111,17 +111,26 @@ class Maker {
     return settings;
   }
 
-  Made make_kinesis(const ExportSpec& spec, const KinesisOptions& options) {
+  // A client of one AWS service, in the account and region that the export is for.
+  Result<std::unique_ptr<AwsClient>> aws_client(const AwsService& service,
+                                                const AwsAccess& access) {
+    AwsOptions aws = aws_;
+    if (!access.region.empty()) aws.region = access.region;
+    WEIR_TRY(Url endpoint, aws_endpoint(aws, service));
+    CurlSettings curl = settings();
+    curl.ca_file = aws.ca_bundle_file;
+    return std::make_unique<AwsClient>(
+        service, aws.region, std::move(endpoint), credentials_,
+        make_curl_transport(std::move(curl), operator_pool_, bandwidth_, clock_), clock_, metrics_);
+  }
+
+  Made make_kinesis(const ExportSpec& spec, const KinesisOptions& options,
+                    const AwsAccess& access) {
     WEIR_RETURN_IF_ERROR(kinesis::validate(spec.config.target, options));
-    WEIR_TRY(Url endpoint, aws_endpoint(aws_, kKinesis));
     WEIR_TRY(auto keys, kinesis::KeyMaker::create(
                             options.partition_key, spec.stream_name, Rng(seed_ + ++made_).next(),
                             metrics_.counter(kPartitionKeyFallbackTotal, {"kinesis"})));
-    CurlSettings curl = settings();
-    curl.ca_file = aws_.ca_bundle_file;
-    auto client = std::make_unique<AwsClient>(
-        kKinesis, aws_.region, std::move(endpoint), credentials_,
-        make_curl_transport(std::move(curl), operator_pool_, bandwidth_, clock_), clock_, metrics_);
+    WEIR_TRY(auto client, aws_client(kKinesis, access));
     return std::make_unique<kinesis::KinesisDestination>(
         kinesis::KinesisDestination::Setup{spec.config.target, options, std::move(keys),
                                            std::move(client)},

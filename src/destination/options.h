@@ -9,10 +9,41 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 namespace weir::destination {
+
+/// A role to assume with weir's own credentials (STS AssumeRole); another account, as a rule.
+struct AssumedRole {
+  std::string role_arn;  ///< "" = none
+  std::string external_id;
+  std::string session_name = "weir";
+  std::int64_t duration_seconds = 3600;  ///< 900 to 43200
+  friend auto operator<=>(const AssumedRole&, const AssumedRole&) = default;
+};
+
+/// The AWS IoT credentials provider: keys for a device certificate (destinations.md §21.4).
+struct IotCredentialOptions {
+  std::string endpoint;  ///< host name, or a URL; "" = not used
+  std::string role_alias;
+  std::string thing_name;
+  std::string certificate_file;
+  std::string private_key_file;
+  std::string ca_file;  ///< "" = the CA bundle for AWS, else the system's
+};
+
+/// Which sources of credentials are asked; `kChain` asks all of them in the order below.
+enum class CredentialSource : std::uint8_t {
+  kChain,
+  kEnvironment,
+  kWebIdentity,
+  kProfile,  ///< shared files, with their `credential_process`
+  kIot,
+  kContainer,
+  kInstance,  ///< IMDSv2
+};
 
 /// How weir reaches AWS. Filled from configuration, then from the AWS_* environment.
 struct AwsOptions {
@@ -23,6 +54,21 @@ struct AwsOptions {
   std::string endpoint_url;                                  ///< AWS_ENDPOINT_URL
   std::map<std::string, std::string> service_endpoint_urls;  ///< "kinesis" -> URL, wins
   std::string ca_bundle_file;                                ///< AWS_CA_BUNDLE
+  std::optional<bool> use_fips;
+  std::optional<bool> use_dual_stack;
+  CredentialSource credential_source = CredentialSource::kChain;
+  /// Named by configuration, so the environment's keys do not count; "" = AWS_PROFILE or default.
+  std::string profile;
+  AssumedRole role;  ///< for everything that has none of its own
+  IotCredentialOptions iot;
+  /// The variables that the sources of credentials read: AWS_* and HOME.
+  std::map<std::string, std::string> environment;
+};
+
+/// Another account or region for one export.
+struct AwsAccess {
+  AssumedRole role;    ///< without an ARN: `AwsOptions::role`
+  std::string region;  ///< "" = `AwsOptions::region`
 };
 
 /// For every network destination.
@@ -45,15 +91,36 @@ struct PartitionKey {
 /// destinations.md §3: what happens to order when some records of a call fail.
 enum class Ordering : std::uint8_t { kBatch, kPerKey, kStrict };
 
+/// What is compressed is one record, one request body or one piece of a file at a time.
+enum class Compression : std::uint8_t { kNone, kGzip, kZstd };
+
+/// Several messages in one Kinesis record.
+enum class Aggregation : std::uint8_t {
+  kNone,
+  kKpl,    ///< the container that Kinesis client libraries take apart
+  kLines,  ///< one message a line
+};
+
 struct KinesisOptions {
   PartitionKey partition_key;
   Ordering ordering = Ordering::kBatch;
+  Aggregation aggregation = Aggregation::kNone;
+  std::int64_t aggregation_bytes_max = 256 << 10;  ///< of one aggregate, key not counted
+  Compression compression = Compression::kNone;    ///< of each record's data; not with kKpl
   std::int64_t record_bytes_max = 1 << 20;  ///< data + key; up to 10 MiB
   std::int64_t call_bytes_max = 5 << 20;    ///< up to 10 MiB
   std::int64_t inter_call_delay_ms = 0;     ///< STREAM_MANAGER_EXPORTER_KINESIS_INTER_CALL_DELAY_MS
 };
 
+struct FirehoseOptions {
+  std::string delimiter = "\n";  ///< added to messages that do not end with it; "" adds nothing
+  bool packing = false;          ///< consecutive messages in one record
+  std::int64_t packing_bytes_max = 1'024'000;    ///< of one record before compression
+  Compression compression = Compression::kNone;  ///< of each record
+};
+
 struct HttpOptions {
+  Compression compression = Compression::kNone;  ///< of request bodies, as Content-Encoding
   std::map<std::string, std::string> headers;
   std::string bearer_token_file;
   std::string ca_file;
@@ -63,7 +130,7 @@ struct HttpOptions {
 
 struct FileOptions {
   enum class Format : std::uint8_t { kNewline, kLength };
-  enum class Compression : std::uint8_t { kNone, kGzip, kZstd };
+  using Compression = destination::Compression;
   std::string directory;  ///< created when missing; the export's `target` when empty
   Format format = Format::kNewline;
   Compression compression = Compression::kNone;
@@ -74,8 +141,10 @@ struct FileOptions {
 /// What weir's own configuration adds to one export.
 struct ExportOptions {
   KinesisOptions kinesis;
+  FirehoseOptions firehose;
   HttpOptions http;
   FileOptions file;
+  AwsAccess aws;
 };
 
 /// The options in force for an export; asked once, when its destination is made. Threads: any.
