@@ -132,7 +132,8 @@ class Destination {
 
   /// Called when a worker is free at or after `idle_deadline`, never beside `deliver`. It logs what
   /// fails by itself and moves its deadline before it returns. Blocks as `deliver` may.
-  virtual void on_idle(std::stop_token) {}
+  // By value as in `deliver`: those that override it may keep it.
+  virtual void on_idle(std::stop_token) {}  // NOLINT(performance-unnecessary-value-param)
 
   /// Which host failures concern, so that a success elsewhere can wake exports that wait on
   /// connection errors to the same host; "" if not a network destination.
