@@ -104,7 +104,14 @@ void FileContent::lose_unsynced(Rng& rng) {
   }
 }
 
+void FileContent::fail_write_back(Rng& rng) {
+  if (changes_.empty()) return;
+  lose_unsynced(rng);
+  failed_ = true;
+}
+
 void FileContent::crash(Rng& rng) {
+  failed_ = false;
   durable_ = survivor(rng);
   current_ = durable_;
   changes_.clear();
@@ -194,6 +201,28 @@ void Tree::sync(const NodePtr& directory) {
     }
   }
   unsynced_ = std::move(left);
+}
+
+namespace {
+
+/// Calls `visit` for every file below `node`.
+void each_file(Node& node, const std::function<void(FileContent&)>& visit) {
+  if (!node.is_directory) visit(node.content);
+  for (const auto& [name, child] : node.entries) each_file(*child, visit);
+}
+
+}  // namespace
+
+void Tree::sync_all() {
+  for (const Operation& operation : unsynced_) apply_durably(operation);
+  unsynced_.clear();
+  each_file(*root_, [](FileContent& content) { content.sync(); });
+}
+
+void Tree::fail_write_back(Rng& rng) {
+  each_file(*root_, [&](FileContent& content) {
+    if (rng.chance(0.5)) content.fail_write_back(rng);
+  });
 }
 
 void Tree::crash(Rng& rng) {

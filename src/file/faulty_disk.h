@@ -9,6 +9,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 /// What `FaultyFileSystem` remembers about files and directories: what is durable, what is not.
@@ -30,6 +31,10 @@ class FileContent {
   /// A failed sync: a part of the changes is on the disk, the rest never will be. The page cache
   /// may go on showing it.
   void lose_unsynced(Rng& rng);
+  /// The same unnoticed: the next `take_failure` tells of it. Nothing if all is synced.
+  void fail_write_back(Rng& rng);
+  /// Whether write-back failed since the last call.
+  bool take_failure() { return std::exchange(failed_, false); }
   void crash(Rng& rng);
   void set_durable(Bytes content);
   void flip_bit(std::uint64_t offset, unsigned bit);
@@ -49,6 +54,7 @@ class FileContent {
   ByteVector current_;
   ByteVector durable_;
   std::vector<Change> changes_;
+  bool failed_ = false;
 };
 
 /// A file (with content) or a directory (with entries).
@@ -74,6 +80,10 @@ class Tree {
   void unlink(std::string_view path);
   void rename(std::string_view from, std::string_view to);
   void sync(const NodePtr& directory);
+  /// All files and all directories.
+  void sync_all();
+  /// Write-back fails for some of the files that have something to write.
+  void fail_write_back(Rng& rng);
   void crash(Rng& rng);
   /// Makes every name up to `path` durable.
   void make_durable(std::string_view path, const NodePtr& node);

@@ -20,13 +20,21 @@ namespace {
 using faulty::Node;
 using faulty::NodePtr;
 
-constexpr std::array<const char*, kCalls> kDoing{"open",      "create",
-                                                 "read",      "write",
-                                                 "sync",      "truncate",
-                                                 "stat",      "create directory",
-                                                 "remove",    "remove directory",
-                                                 "rename to", "sync directory",
-                                                 "list",      "ask for free space of",
+constexpr std::array<const char*, kCalls> kDoing{"open",
+                                                 "create",
+                                                 "read",
+                                                 "write",
+                                                 "sync",
+                                                 "truncate",
+                                                 "stat",
+                                                 "create directory",
+                                                 "remove",
+                                                 "remove directory",
+                                                 "rename to",
+                                                 "sync directory",
+                                                 "sync everything below",
+                                                 "list",
+                                                 "ask for free space of",
                                                  "lock"};
 
 bool changes_something(Call call) {
@@ -40,6 +48,7 @@ bool changes_something(Call call) {
     case Call::kRemoveDirectory:
     case Call::kRename:
     case Call::kSyncDirectory:
+    case Call::kSyncAll:
       return true;
     default:
       return false;
@@ -176,6 +185,7 @@ class FaultyFileSystem::OpenFile final : public File {
       if (!disk_->power_off && life_ == disk_->life) node_->content.lose_unsynced(disk_->rng);
       return fail(call_error(Call::kSync, path_, why));
     }
+    if (node_->content.take_failure()) return fail(call_error(Call::kSync, path_, EIO));
     node_->content.sync();
     return {};
   }
@@ -420,6 +430,17 @@ Result<void> FaultyFileSystem::sync_directory(std::string_view path) {
   if (why == 0 && !node->is_directory) why = ENOTDIR;
   if (why != 0) return fail(call_error(Call::kSyncDirectory, path, why));
   disk_->tree.sync(node);
+  return {};
+}
+
+Result<void> FaultyFileSystem::sync_all() {
+  const MutexLock guard(disk_->mutex);
+  const int why = disk_->begin(Call::kSyncAll);
+  if (why != 0) {
+    if (!disk_->power_off) disk_->tree.fail_write_back(disk_->rng);
+    return fail(call_error(Call::kSyncAll, "", why));
+  }
+  disk_->tree.sync_all();
   return {};
 }
 

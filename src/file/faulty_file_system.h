@@ -23,11 +23,12 @@ enum class Call : std::uint8_t {
   kRemoveDirectory,
   kRename,
   kSyncDirectory,
+  kSyncAll,
   kList,
   kSpace,
   kLock,
 };
-inline constexpr std::size_t kCalls = 15;
+inline constexpr std::size_t kCalls = 16;
 
 /// A disk in memory that may do everything a real one may (reliability.md 6.1), for tests.
 ///
@@ -51,6 +52,8 @@ class FaultyFileSystem final : public FileSystem {
   /// The `nth` call of this kind from now on (1 = the next) fails with `os_errno`. A failing
   /// write leaves a random part of its bytes behind. A failing sync *drops* the dirty data: part
   /// of it reached the disk, the rest never will, and later syncs report success.
+  /// A failing `sync_all` does that to some of the files, and the next sync of each of those fails
+  /// once, as Linux tells of it.
   void fail_call(Call call, std::uint64_t nth, int os_errno, Times times = Times::kOnce);
   /// Reads return one flipped bit from now on, each with this probability.
   void flip_bits_on_read(double probability);
@@ -100,6 +103,7 @@ class FaultyFileSystem final : public FileSystem {
   Result<void> remove_directory(std::string_view path) override;
   Result<void> rename(std::string_view from, std::string_view to) override;
   Result<void> sync_directory(std::string_view path) override;
+  Result<void> sync_all() override;
   Result<std::vector<Entry>> list(std::string_view path) override;
   Result<Space> space() override;
   Result<std::unique_ptr<Lock>> lock(std::string_view path) override;

@@ -54,6 +54,18 @@ TEST(PowerCut, KeepsWhatWasSyncedWithItsName) {
   EXPECT_EQ(seen, std::set<std::string>{"synced"});
 }
 
+TEST(PowerCut, KeepsEverythingBeforeASyncOfEverything) {
+  const auto seen = outcomes(
+      [](FaultyFileSystem& disk) {
+        ASSERT_TRUE(disk.make_directory("d"));
+        const auto file = create(disk, "d/a");
+        ASSERT_TRUE(write(*file, 0, "synced"));
+        ASSERT_TRUE(disk.sync_all());
+      },
+      [](const FaultyFileSystem& disk) { return content(disk, "d/a"); });
+  EXPECT_EQ(seen, std::set<std::string>{"synced"});
+}
+
 TEST(PowerCut, MayForgetTheNameOfASyncedFile) {
   const auto seen = outcomes(
       [](FaultyFileSystem& disk) {
@@ -245,6 +257,31 @@ TEST(Faults, AFailedSyncLosesDataThatLaterSyncsDoNotBringBack) {
     seen.insert({all[0] == 0 ? '0' : all[0], all[512] == 0 ? '0' : all[512]});
   }
   EXPECT_EQ(seen, (std::set<std::string>{"00", "a0", "0b", "ab"}));
+}
+
+TEST(Faults, AFailedSyncOfEverythingIsToldOnceByEachFileItConcerns) {
+  std::set<std::string> seen;
+  for (std::uint64_t seed = 1; seed <= kSeeds; ++seed) {
+    FaultyFileSystem disk(seed);
+    const auto one = create(disk, "one");
+    const auto two = create(disk, "two");
+    ASSERT_TRUE(write(*one, 0, "1"));
+    ASSERT_TRUE(write(*two, 0, "2"));
+    disk.fail_call(Call::kSyncAll, 1, EIO);
+    ASSERT_FALSE(disk.sync_all());
+    std::string told;
+    for (File* const file : {one.get(), two.get()}) {
+      const bool good = file->sync().has_value();
+      told += good ? '+' : '-';
+      EXPECT_TRUE(file->sync()) << "told once";
+    }
+    ASSERT_TRUE(disk.sync_directory(""));
+    disk.crash(seed);
+    EXPECT_TRUE(told[0] == '-' || content(disk, "one") == "1");
+    EXPECT_TRUE(told[1] == '-' || content(disk, "two") == "2");
+    seen.insert(told);
+  }
+  EXPECT_EQ(seen, (std::set<std::string>{"++", "+-", "-+", "--"}));
 }
 
 TEST(Faults, AFullDiskTakesWhatFits) {

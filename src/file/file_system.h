@@ -80,6 +80,13 @@ class FileSystem {
   virtual Result<void> rename(std::string_view from, std::string_view to) = 0;
   /// Makes creations, renames and removals in this directory durable.
   virtual Result<void> sync_directory(std::string_view path) = 0;
+  /// Makes everything durable that was written or named before the call, in all files and
+  /// directories: one wait instead of one for each of many files. It waits for other programs'
+  /// data on the same disk too.
+  ///
+  /// Errors: kUnsupported (this file system or kernel cannot, or would not tell of a failed write:
+  /// sync one by one), kIo (something was not written; syncing one by one tells what). Blocks.
+  virtual Result<void> sync_all() = 0;
   /// Names in a directory, in no order, without "." and "..".
   virtual Result<std::vector<Entry>> list(std::string_view path) = 0;
   virtual Result<Space> space() = 0;

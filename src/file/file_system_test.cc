@@ -291,6 +291,11 @@ TEST_P(AnyFileSystem, TellsHowMuchSpaceThereIs) {
   EXPECT_LE(space->free_bytes, space->total_bytes);
 }
 
+TEST_P(AnyFileSystem, SyncsEverythingAtOnceOrSaysThatItCannot) {
+  const auto synced = files_->sync_all();
+  EXPECT_TRUE(synced || synced.error().code == Errc::kUnsupported) << synced.error().what;
+}
+
 TEST_P(AnyFileSystem, IsReadWhileItGrows) {
   const auto file = create("a");
   std::atomic<std::uint64_t> written{0};

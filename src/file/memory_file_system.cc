@@ -172,6 +172,7 @@ class MemoryFileSystem final : public FileSystem {
   Result<void> remove_directory(std::string_view path) override;
   Result<void> rename(std::string_view from, std::string_view to) override;
   Result<void> sync_directory(std::string_view path) override;
+  Result<void> sync_all() override { return {}; }
   Result<std::vector<Entry>> list(std::string_view path) override;
   Result<Space> space() override { return budget_->space(); }
   Result<std::unique_ptr<Lock>> lock(std::string_view path) override;

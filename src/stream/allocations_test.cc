@@ -86,8 +86,9 @@ TEST(StreamAllocations, AppendingAndReadingAllocateNothingPerMessage) {
       catalog.commit();
       counting = false;
     }
-    // The files in memory grow by pieces of 64 KiB, 120 messages each; nothing else allocates.
-    EXPECT_LT(allocations, kBatch * kBatches / 50) << definition.name;
+    // The files in memory grow by pieces of 64 KiB, 120 messages each, and numbers are reserved
+    // ever more at a time; nothing else allocates.
+    EXPECT_LT(allocations, kBatch * kBatches / 40) << definition.name;
     allocations = 0;
     LogReader& log = *stream.log();
     SequenceNumber at;

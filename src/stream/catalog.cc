@@ -219,8 +219,18 @@ void Streams::create(model::StreamDefinition definition, Done done) {
   start_create(std::move(definition), std::move(done));
 }
 
+/// The first numbers are reserved already, so that the first append does not wait for the disk.
+StreamState first_state(const StoredDefinition& stored, std::uint64_t epoch) {
+  StreamState state;
+  if (stored.definition.durable_before_answer()) return state;
+  state.bound = SequenceNumber(kNumbersReservedMin);
+  state.epoch = epoch;
+  return state;
+}
+
 /// Puts a stream's directory together under another name and gives it its own, all or nothing.
-Result<void> make_stream(file::FileSystem& disk, const StoredDefinition& stored) {
+Result<void> make_stream(file::FileSystem& disk, const StoredDefinition& stored,
+                         const StreamState& state) {
   const std::string unfinished = layout::unfinished_directory(stored.id);
   const auto build = [&]() -> Result<void> {
     WEIR_RETURN_IF_ERROR(disk.make_directory(unfinished));
@@ -234,7 +244,7 @@ Result<void> make_stream(file::FileSystem& disk, const StoredDefinition& stored)
     WEIR_RETURN_IF_ERROR(copy->write_at(0, pieces));
     if (stored.definition.persistence_or_default() == model::Persistence::kFile) {
       WEIR_RETURN_IF_ERROR(create_slots(disk, layout::join(unfinished, layout::kStreamState),
-                                        kStateSlotBytes, encode(StreamState{}), true));
+                                        kStateSlotBytes, encode(state), true));
     }
     WEIR_RETURN_IF_ERROR(disk.sync_directory(unfinished));
     return disk.rename(unfinished, layout::stream_directory(stored.id));
@@ -257,6 +267,7 @@ RecoveredStream new_stream(Context& context, const StoredDefinition& stored) {
   fresh.log = std::make_shared<Log>(context.log_shared, stored.id, stored.definition.name);
   fresh.cursors =
       std::make_shared<CursorFiles>(context.env.disk, layout::stream_directory(stored.id));
+  fresh.state = first_state(stored, context.epoch);
   fresh.state_slot.generation = 1;
   fresh.state_durable = true;
   return fresh;
@@ -269,7 +280,7 @@ void Streams::start_create(model::StreamDefinition definition, Done done) {
   changing_.emplace(name, Pending{});
   context_.syncer.submit(Syncer::Urgency::kWaitedFor, [this, stored, done = std::move(done)] {
     auto made = store_->reserve_ids(stored.id);
-    if (made) made = make_stream(context_.env.disk, stored);
+    if (made) made = make_stream(context_.env.disk, stored, first_state(stored, context_.epoch));
     return [this, stored, done, made = std::move(made)] {
       --creating_;
       if (made) {
@@ -451,6 +462,7 @@ Instant Streams::tick() {
     const auto due = stream->tick(now);
     if (due) next = std::min(next, *due);
   }
+  ManagedStream::sync_together(context_, std::exchange(context_.due, {}));
   const Duration age = oldest ? now - *oldest : Duration(0);
   context_.counters.unsynced_age.set(age.count() / 1'000'000);
   return next;
@@ -463,9 +475,19 @@ void Streams::close() {
     if (stream->waits_for_sync()) stream->start_sync(Syncer::Urgency::kWaitedFor);
   }
   context_.syncer.finish_all();
+  std::vector<ManagedStream*> dirty;
+  for (const auto& [id, stream] : by_id_) {
+    if (stream->dirty()) dirty.push_back(stream.get());
+  }
+  ManagedStream::sync_together(context_, dirty);
+  context_.syncer.finish_all();
   closed_ = true;
   bool clean = true;
   for (const auto& [id, stream] : by_id_) clean = stream->close() && clean;
+  const bool together = std::ssize(by_id_) >= context_.options.sync_together_min;
+  if (!together || !context_.env.disk.sync_all()) {
+    for (const auto& [id, stream] : by_id_) clean = stream->confirm_close() && clean;
+  }
   context_.syncer.finish_all();
   if (!clean) {
     log::warn(
@@ -497,9 +519,10 @@ Result<void> Options::validate() const {
     std::int64_t most;
   };
   constexpr std::int64_t kAny = std::numeric_limits<std::int64_t>::max();
-  const std::array<Range, 9> ranges{{
+  const std::array<Range, 10> ranges{{
       {"sync_interval_ms", sync_interval_ms, 1, 3'600'000},
       {"sync_bytes", sync_bytes, 4'096, kAny},
+      {"sync_together_min", sync_together_min, 1, kAny},
       {"slow_write_ms", slow_write_ms, 1, 3'600'000},
       {"inline_sync_us", inline_sync_us, 0, 10'000'000},
       {"zeros_ahead_bytes", zeros_ahead_bytes, 0, 1 << 30},

@@ -19,8 +19,11 @@
 namespace weir::stream {
 
 struct Options {
-  std::int64_t sync_interval_ms = 1'000;        ///< D3: age of the oldest unsynced byte
-  std::int64_t sync_bytes = 8 * 1024 * 1024;    ///< and how many there may be per stream
+  std::int64_t sync_interval_ms = 1'000;      ///< D3: age of the oldest unsynced byte
+  std::int64_t sync_bytes = 8 * 1024 * 1024;  ///< and how many there may be per stream
+  /// From so many streams on, one sync of the whole file system costs less than one for each, even
+  /// where it has to write other programs' data too.
+  std::int64_t sync_together_min = 16;
   std::int64_t slow_write_ms = 50;              ///< a slower write moves to the syncer thread
   std::int64_t inline_sync_us = 500;            ///< see Catalog::commit
   std::int64_t zeros_ahead_bytes = 256 * 1024;  ///< 0 = off; flushOnWrite streams only

@@ -110,7 +110,7 @@ class Fields {
 Result<model::ExportConfig> export_from_json(const Json& json) {
   Fields fields(json);
   model::ExportConfig config;
-  config.type = fields.required("type", fields.enumeration("type", model::ExportType::kFile));
+  config.type = fields.required("type", fields.enumeration("type", model::ExportType::kFirehose));
   config.identifier = fields.required("identifier", fields.text("identifier"));
   config.target = fields.required("target", fields.text("target"));
   config.batch_size = fields.integer("batch_size");

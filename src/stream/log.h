@@ -62,6 +62,8 @@ class Segment {
 
   /// The hole that begins at `sequence`, if one is known.
   [[nodiscard]] std::optional<segment::Hole> hole_at(SequenceNumber sequence) const;
+  /// How many of the messages from `sequence` on lie in known holes.
+  [[nodiscard]] std::int64_t lost_from(SequenceNumber sequence) const;
   /// Remembers `hole`, less what was known already; false if that is all of it.
   bool add_hole(segment::Hole& hole);
 

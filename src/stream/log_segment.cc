@@ -51,6 +51,15 @@ std::optional<segment::Hole> Segment::hole_at(SequenceNumber sequence) const {
   return std::nullopt;
 }
 
+std::int64_t Segment::lost_from(SequenceNumber sequence) const {
+  const MutexLock lock(mutex_);
+  std::int64_t lost = 0;
+  for (const segment::Hole& hole : holes_) {
+    lost += std::max<std::int64_t>(hole.first_after - std::max(hole.first_lost, sequence), 0);
+  }
+  return lost;
+}
+
 bool Segment::add_hole(segment::Hole& hole) {
   const MutexLock lock(mutex_);
   for (const segment::Hole& known : holes_) {

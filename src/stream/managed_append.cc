@@ -12,8 +12,6 @@ namespace weir::stream {
 namespace {
 
 constexpr auto kOverhead = static_cast<std::int64_t>(segment::kRecordOverheadBytes);
-/// How many numbers are reserved at a time (reliability.md Q2).
-constexpr std::int64_t kReservedNumbers = 65'536;
 /// Payloads held in memory because disks are slow, all streams together.
 constexpr std::uint64_t kHeldBytesMax = 64 * 1024 * 1024;
 /// More complete segments than this waiting for a sync: the disk does not keep up.
@@ -244,7 +242,7 @@ void ManagedStream::run(Todo todo) {
 Result<void> ManagedStream::prepare(Step step) {
   if (step == Step::kReserve) {
     StreamState& state = state_->state();
-    state.bound = std::max(state.bound, next_ + kReservedNumbers);
+    state.bound = std::max(state.bound, next_ + numbers_to_reserve());
     state.epoch = context_.epoch;
     WEIR_TRY(reserve_generation_, state_->write());
   }
@@ -457,7 +455,7 @@ void ManagedStream::finish_write(std::size_t count) {
     note_unsynced(bytes);
   }
   acknowledge(count, first);
-  if (reserves() && durable_bound_ - next_ < kReservedNumbers / 2) extend_reservation();
+  if (reserves() && durable_bound_ - next_ < numbers_to_reserve() / 2) extend_reservation();
 }
 
 void ManagedStream::acknowledge(std::size_t count, SequenceNumber first) {
@@ -526,11 +524,15 @@ void ManagedStream::keep_copies() {
   for (const std::uint64_t token : refused) context_.env.appends.append_done(token, outcome);
 }
 
+std::int64_t ManagedStream::numbers_to_reserve() const {
+  return std::clamp(next_.value(), kNumbersReservedMin, kNumbersReservedMax);
+}
+
 /// In good time before the numbers run out, so that no append waits for it.
 void ManagedStream::extend_reservation() {
   if (extending_) return;
   StreamState& state = state_->state();
-  state.bound = std::max(state.bound, next_ + kReservedNumbers);
+  state.bound = std::max(state.bound, next_ + numbers_to_reserve());
   state.epoch = context_.epoch;
   const auto generation = state_->write();
   if (!generation) return;  // the next append at the bound tries again, and says so

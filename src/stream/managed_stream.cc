@@ -213,7 +213,7 @@ std::optional<Instant> ManagedStream::tick(Instant now) {
   std::optional<Instant> due;
   if (dirty_since_ && !waits_for_sync()) {
     if (now - *dirty_since_ >= interval) {
-      start_sync(Syncer::Urgency::kPeriodic);
+      context_.due.push_back(this);
     } else {
       due = *dirty_since_ + interval;
     }
@@ -285,16 +285,13 @@ void ManagedStream::fail_all(const Error& why) {
   if (!busy_) reject(entries_.size() - head_, why, context_.counters.rejected_fault);
 }
 
+bool ManagedStream::dirty() const {
+  return fault_.empty() && (active_dirty_ || directory_dirty_ || !sealed_.empty());
+}
+
 bool ManagedStream::close() {
   if (in_memory()) return true;
-  bool good = fault_.empty() && retired_.empty();
-  if (fault_.empty() && (active_dirty_ || directory_dirty_ || !sealed_.empty())) {
-    const auto batch = begin_sync();
-    syncing_ = true;
-    const auto outcome = do_sync(*batch);
-    finish_sync(*batch, outcome, false);
-    good = good && outcome.has_value();
-  }
+  bool good = fault_.empty() && retired_.empty() && !dirty();
   fail_all({Errc::kIo, "weir is stopping", 0});
   if (rescuing_ || busy_) return false;
   if (writer_) {
@@ -319,8 +316,12 @@ bool ManagedStream::store_end() {
   state.durable = log_->durable_end();
   state.floor = std::max(state.floor, first_number());
   if (state == before && state_->durable()) return true;
-  const auto generation = state_->write();
-  return generation && StateKeeper::sync(context_.env.disk, state_->path()).has_value();
+  return state_->write().has_value();
+}
+
+bool ManagedStream::confirm_close() {
+  if (in_memory() || state_->durable()) return true;
+  return StateKeeper::sync(context_.env.disk, state_->path()).has_value();
 }
 
 }  // namespace weir::stream

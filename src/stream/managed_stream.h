@@ -60,11 +60,14 @@ class ManagedStream final : public Stream, public std::enable_shared_from_this<M
   bool sync_inline();
   /// Hands everything unsynced to the syncer, unless that is under way.
   void start_sync(Syncer::Urgency urgency);
+  /// The same for many streams with one wait for the disk, if it can do that.
+  static void sync_together(Context& context, const std::vector<ManagedStream*>& streams);
   [[nodiscard]] bool waits_for_sync() const { return !waiters_.empty(); }
   bool in_want_sync = false;  ///< listed in `Context::want_sync`
 
   // --- periodic -----------------------------------------------------------------------------
-  /// Sync interval, time to live, idle files. Returns when it wants to be asked again, if at all.
+  /// Time to live, idle files, and whether it is time to sync, then it is listed in
+  /// `Context::due`. Returns when it wants to be asked again, if at all.
   std::optional<Instant> tick(Instant now);
   [[nodiscard]] std::optional<Instant> unsynced_since() const { return dirty_since_; }
 
@@ -77,8 +80,12 @@ class ManagedStream final : public Stream, public std::enable_shared_from_this<M
   void undo_removal();
   void finish_removal();
   [[nodiscard]] bool removing() const { return removing_; }
-  /// Ordered stop; nothing is under way any more. Blocks. False: not everything is as stored.
+  /// Something was written and is not known to be durable.
+  [[nodiscard]] bool dirty() const;
+  /// Ordered stop; nothing is under way and everything is synced. Says where the log ends, which
+  /// `confirm_close` makes durable. Blocks. False: not everything is as stored.
   bool close();
+  bool confirm_close();
   /// Closes the segment being written; it is opened again when needed. False: not now.
   bool release_writer();
 
@@ -148,6 +155,7 @@ class ManagedStream final : public Stream, public std::enable_shared_from_this<M
   void close_other_writers();
   void after_steps();
   void extend_reservation();
+  [[nodiscard]] std::int64_t numbers_to_reserve() const;
 
   // managed_sync.cc
   [[nodiscard]] std::shared_ptr<SyncBatch> begin_sync();

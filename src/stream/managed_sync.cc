@@ -114,6 +114,47 @@ void ManagedStream::start_sync(Syncer::Urgency urgency) {
   });
 }
 
+void ManagedStream::sync_together(Context& context, const std::vector<ManagedStream*>& streams) {
+  if (std::ssize(streams) < context.options.sync_together_min) {
+    for (ManagedStream* const stream : streams) stream->start_sync(Syncer::Urgency::kPeriodic);
+    return;
+  }
+  struct Member {
+    std::shared_ptr<ManagedStream> stream;
+    std::shared_ptr<SyncBatch> batch;
+    Result<void> outcome;
+  };
+  auto group = std::make_shared<std::vector<Member>>();
+  group->reserve(streams.size());
+  for (ManagedStream* const stream : streams) {
+    if (stream->in_memory() || stream->syncing_ || stream->rescuing_) continue;
+    group->push_back({stream->shared_from_this(), stream->begin_sync(), {}});
+    stream->syncing_ = true;
+  }
+  if (group->empty()) return;
+  context.syncer.submit(Syncer::Urgency::kPeriodic, [&context, group] {
+    // A state that has to be durable before the messages it belongs to goes first.
+    for (Member& member : *group) {
+      if (member.batch->state == 0) continue;
+      member.outcome = StateKeeper::sync(context.env.disk, member.stream->state_->path());
+    }
+    const Instant begun = context.env.clock.now();
+    const bool together = context.env.disk.sync_all().has_value();
+    const Duration each = (context.env.clock.now() - begun) / std::ssize(*group);
+    for (Member& member : *group) {
+      member.batch->took = each;
+      // One by one tells which of them the disk failed.
+      if (!together && member.outcome) member.outcome = member.stream->do_sync(*member.batch);
+    }
+    return [group] {
+      for (const auto& [stream, batch, outcome] : *group) {
+        stream->finish_sync(*batch, outcome, true);
+        if (stream->waits_for_sync()) stream->start_sync(Syncer::Urgency::kWaitedFor);
+      }
+    };
+  });
+}
+
 void ManagedStream::finish_sync(const SyncBatch& batch, const Result<void>& outcome,
                                 bool elsewhere) {
   syncing_ = false;
@@ -331,12 +372,14 @@ void ManagedStream::finish_rescue(Rescue& rescue) {
   sealed_.clear();
   active_dirty_ = directory_dirty_ = false;
   dirty_since_.reset();
+  // Copying looked for what is left and reported the holes it met.
+  const SequenceNumber kept = rescue.writer ? rescue.writer->next() : rescue.mark.number;
+  std::int64_t reported = 0;
+  for (const auto& segment : log_->segments()) reported += segment->lost_from(kept);
   if (rescue.mark.segment)
     log_->cut_after(*rescue.mark.segment, rescue.mark.offset, rescue.mark.number,
                     rescue.segment != nullptr);
-  SequenceNumber kept = rescue.mark.number;
   if (rescue.writer) {
-    kept = rescue.writer->next();
     rescue.segment->publish(rescue.writer->end_offset(), kept);
     rescue.segment->set_file(rescue.writer->file());
     rescue.segment->last_append = context_.env.clock.now();
@@ -350,10 +393,11 @@ void ManagedStream::finish_rescue(Rescue& rescue) {
   next_ = std::max(log_->visible_end(), kept);
   if (kept < log_->visible_end()) {
     const std::int64_t lost = log_->visible_end() - kept;
-    log_->note_loss(lost, "messages " + std::to_string(kept.value()) + " to " +
-                              std::to_string(log_->visible_end().value() - 1) +
-                              " were lost: the disk failed to store them");
-    context_.counters.lost_to_sync.add(static_cast<std::uint64_t>(lost));
+    const std::int64_t unreported = std::max<std::int64_t>(lost - reported, 0);
+    log_->note_loss(unreported, "messages " + std::to_string(kept.value()) + " to " +
+                                    std::to_string(log_->visible_end().value() - 1) +
+                                    " were lost: the disk failed to store them");
+    context_.counters.lost_to_sync.add(static_cast<std::uint64_t>(unreported));
     log::error("Messages were lost: the disk failed to store them.",
                {{"stream", stored_.definition.name},
                 {"first_lost", kept.value()},

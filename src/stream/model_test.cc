@@ -35,6 +35,7 @@ class Model {
  public:
   explicit Model(std::uint64_t seed) : rng_(seed), disk_(seed), store_(disk_) {
     store_.options.sync_bytes = 4'096;
+    store_.options.sync_together_min = seed % 2 == 0 ? 16 : 1;
     store_.options.open_files_max = 8;
   }
 

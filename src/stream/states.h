@@ -43,6 +43,11 @@ inline constexpr std::size_t kJumpsMax = 16;
 SequenceNumber used_before(const std::vector<Jump>& jumps, SequenceNumber base,
                            SequenceNumber least);
 
+/// How many numbers are reserved at a time (reliability.md Q2): as many as were used so far, within
+/// these bounds. A power cut skips what was reserved and not used.
+inline constexpr std::int64_t kNumbersReservedMin = 4'096;
+inline constexpr std::int64_t kNumbersReservedMax = 65'536;
+
 /// Of one File stream.
 struct StreamState {
   /// Numbers that may have been shown are below (reliability.md Q2). Counts only when the store's

@@ -20,9 +20,11 @@ const char* wire_key(model::ExportType type) {
     case model::ExportType::kS3TaskExecutor:
       return "s3TaskExecutor";
     case model::ExportType::kFile:
+      return "file";
+    case model::ExportType::kFirehose:
       break;
   }
-  return "file";
+  return "firehose";
 }
 
 const model::ExportConfig* same_export(const model::StreamDefinition& in,
