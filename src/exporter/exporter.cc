@@ -16,10 +16,10 @@ constexpr SequenceNumber kNever{std::numeric_limits<std::int64_t>::max()};
 // clients are 60 s and more.
 constexpr Duration kLookSpacing = std::chrono::seconds(1);
 
+// What a batch has at most when nobody said; the destination's own limit holds in any case.
 std::int64_t default_batch_size(model::ExportType type) {
   switch (type) {
     case model::ExportType::kHttp:
-    case model::ExportType::kKinesis:
       return 500;
     case model::ExportType::kIotAnalytics:
       return 100;
@@ -27,7 +27,9 @@ std::int64_t default_batch_size(model::ExportType type) {
       return 10;
     case model::ExportType::kS3TaskExecutor:
       return 1;  // tasks run one after another
+    case model::ExportType::kKinesis:
     case model::ExportType::kFile:
+    case model::ExportType::kFirehose:
       break;
   }
   return std::numeric_limits<std::int64_t>::max();

@@ -18,6 +18,8 @@ const char* export_type_name(ExportType type) {
       return "s3_task_executor";
     case ExportType::kFile:
       return "file";
+    case ExportType::kFirehose:
+      return "firehose";
   }
   WEIR_CHECK(false, "every export type has a name");
 }

@@ -29,6 +29,7 @@ enum class ExportType : std::uint8_t {
   kIotSitewise,
   kS3TaskExecutor,
   kFile,
+  kFirehose,
 };
 
 /// Name of a type as it appears in logs, metrics and configuration: "http", "kinesis", ...
@@ -45,7 +46,8 @@ struct StatusConfig {
 struct ExportConfig {
   ExportType type = ExportType::kHttp;
   std::string identifier;
-  /// `uri`, `iotChannel` or `kinesisStreamName`; empty for the types whose target is in the
+  /// `uri`, `iotChannel` or `kinesisStreamName`, or the name of a Firehose delivery stream; empty
+  /// for the types whose target is in the
   /// payload.
   std::string target;
   std::optional<std::int64_t> batch_size;

@@ -16,17 +16,19 @@ using model::ExportType;
 constexpr std::int64_t kInt64Max = std::numeric_limits<std::int64_t>::max();
 constexpr std::int64_t kMillisMax = 9'223'372'036'854;
 constexpr std::int64_t kSegmentSizeMax = 2'147'483'647;
-constexpr std::int64_t kFileBatchSizeMax = 100'000;  // files have no limit of their own
+constexpr std::int64_t kFileBatchSizeMax = 100'000;    // files have no limit of their own
+constexpr std::int64_t kPackedBatchSizeMax = 100'000;  // many messages may be one record
 constexpr std::size_t kIotMsgIdPrefixMax = 32;
 constexpr std::int64_t kMultipartThresholdMin = 5'242'880;
 
-constexpr std::array<ExportTraits, 6> kTraits = {{
+constexpr std::array<ExportTraits, 7> kTraits = {{
     {ExportType::kHttp, "http", "uri", 500, true},
     {ExportType::kIotAnalytics, "iotAnalytics", "iotChannel", 100, true},
     {ExportType::kKinesis, "kinesis", "kinesisStreamName", 500, true},
     {ExportType::kIotSitewise, "IotSitewise", "", 10, true},
     {ExportType::kS3TaskExecutor, "s3TaskExecutor", "", 0, true},
     {ExportType::kFile, "file", "directory", kFileBatchSizeMax, false},
+    {ExportType::kFirehose, "firehose", "deliveryStream", kPackedBatchSizeMax, false},
 }};
 
 constexpr bool name_character(unsigned char c) {
