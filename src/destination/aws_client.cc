@@ -127,9 +127,11 @@ AwsReply AwsClient::call(const AwsCall& call, const std::stop_token& stop) {
   if (!credentials) return without_keys(credentials.error());
   const std::string payload_hash =
       call.payload_hash.empty() ? sha256_hex(call.body) : call.payload_hash;
+  const auto body_bytes =
+      call.source != nullptr ? static_cast<std::size_t>(call.source->size()) : call.body.size();
 
   AwsReply reply = judge(call.operation, send_signed(call, payload_hash, *credentials, stop));
-  count(reply, call.body.size());
+  count(reply, body_bytes);
   bool again = false;
   if (reply.failure == FailureClass::kClock && offset_changed_) again = true;
   const bool keys_refused =
@@ -145,7 +147,7 @@ AwsReply AwsClient::call(const AwsCall& call, const std::stop_token& stop) {
   }
   if (again && !stop.stop_requested()) {
     reply = judge(call.operation, send_signed(call, payload_hash, *credentials, stop));
-    count(reply, call.body.size());
+    count(reply, body_bytes);
   }
   // Neither the clock nor the age of the keys explains it: the secret is wrong.
   if (reply.code == "SignatureDoesNotMatch" || reply.code == "AuthFailure") {
@@ -169,6 +171,8 @@ HttpResponse AwsClient::send_signed(const AwsCall& call, const std::string& payl
   request.method = call.method;
   request.url = url.text();
   request.body = call.body;
+  request.source = call.source;
+  request.patience_ms = call.patience_ms;
   request.headers = {{"Host", url.authority()}, {"User-Agent", "weir/" WEIR_VERSION}};
   request.headers.insert(request.headers.end(), call.headers.begin(), call.headers.end());
   SigningInput input;

@@ -46,6 +46,8 @@ struct AwsCall {
   /// added.
   std::vector<HttpHeader> headers;
   Bytes body;
+  BodySource* source = nullptr;  ///< in place of `body`; then `payload_hash` is given
+  std::int64_t patience_ms = 0;  ///< see `HttpRequest`
   std::string payload_hash;  ///< "": computed; or `sha256_hex` of the body, or `kUnsignedPayload`
   /// In place of the client's own endpoint, for a bucket's own host.
   std::optional<Url> endpoint;

@@ -11,6 +11,7 @@
 #include <curl/curl.h>
 #include <deque>
 #include <mutex>
+#include <span>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <utility>
@@ -105,14 +106,16 @@ struct Exchange {
   std::stop_token stop;
 
   HttpResponse response = {};
-  std::size_t sent = 0;
+  std::int64_t sent = 0;
   std::size_t header_bytes = 0;
   bool head_is_whole = false;  // the empty line behind the headers was read
   curl_off_t uploaded = 0;
   curl_off_t downloaded = 0;
-  Instant moved_at{};             // last progress in either direction
-  Instant deadline{};             // of the whole request
+  Instant moved_at{};  // last progress in either direction
+  Instant deadline{};  // of the whole request
+  std::int64_t stall_timeout_ms = 0;
   const char* verdict = nullptr;  // why we ended it ourselves
+  std::string source_error = {};  // why the body could not be read
   std::string refused_address = {};
 
   void moved() { moved_at = clock.now(); }
@@ -120,8 +123,9 @@ struct Exchange {
 
 std::size_t send_piece(char* to, std::size_t, std::size_t room, void* user) {
   auto& exchange = *static_cast<Exchange*>(user);
-  const Bytes rest = exchange.request.body.subspan(exchange.sent);
-  std::size_t bytes = std::min(room, rest.size());
+  const HttpRequest& request = exchange.request;
+  auto bytes = static_cast<std::size_t>(
+      std::min(static_cast<std::int64_t>(room), request.body_bytes() - exchange.sent));
   if (bytes == 0) return 0;
   if (!exchange.bandwidth.unlimited()) {
     bytes = std::min(bytes, std::size_t{exporter::BandwidthLimiter::kPieceBytes});
@@ -132,19 +136,27 @@ std::size_t send_piece(char* to, std::size_t, std::size_t room, void* user) {
     exchange.moved();
     exchange.deadline += exchange.moved_at - before;
   }
-  std::memcpy(to, rest.data(), bytes);
-  exchange.sent += bytes;
+  if (request.source != nullptr) {
+    const auto read =
+        request.source->read(exchange.sent, std::as_writable_bytes(std::span<char>(to, bytes)));
+    if (!read) {
+      exchange.source_error = read.error().what;
+      return CURL_READFUNC_ABORT;
+    }
+  } else {
+    std::memcpy(to, request.body.data() + exchange.sent, bytes);
+  }
+  exchange.sent += static_cast<std::int64_t>(bytes);
   return bytes;
 }
 
 // curl sends the body again when a kept connection turns out to be dead before any answer.
 int rewind_body(void* user, curl_off_t offset, int origin) {
   auto& exchange = *static_cast<Exchange*>(user);
-  if (origin != SEEK_SET || offset < 0 ||
-      static_cast<std::size_t>(offset) > exchange.request.body.size()) {
+  if (origin != SEEK_SET || offset < 0 || offset > exchange.request.body_bytes()) {
     return CURL_SEEKFUNC_FAIL;
   }
-  exchange.sent = static_cast<std::size_t>(offset);
+  exchange.sent = offset;
   return CURL_SEEKFUNC_OK;
 }
 
@@ -195,7 +207,7 @@ int watch(void* user, curl_off_t, curl_off_t downloaded, curl_off_t, curl_off_t 
     exchange.uploaded = uploaded;
     exchange.moved_at = now;
   }
-  if (now - exchange.moved_at >= std::chrono::milliseconds(exchange.settings.stall_timeout_ms)) {
+  if (now - exchange.moved_at >= std::chrono::milliseconds(exchange.stall_timeout_ms)) {
     exchange.verdict = "no progress within the stall timeout";
     return 1;
   }
@@ -241,7 +253,7 @@ void set_request(CURL* easy, Exchange& exchange, curl_slist* headers) {
   } else {
     curl_easy_setopt(easy, CURLOPT_POST, 1L);
     curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
-                     static_cast<curl_off_t>(request.body.size()));
+                     static_cast<curl_off_t>(request.body_bytes()));
     if (request.method != "POST") {
       curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request.method.c_str());
     }
@@ -277,6 +289,10 @@ void set_rules(CURL* easy, const CurlSettings& settings) {
   // Our headers carry credentials: they go to the target, never to a proxy's CONNECT.
   curl_easy_setopt(easy, CURLOPT_HEADEROPT, static_cast<long>(CURLHEADER_SEPARATE));
   curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+  if (settings.bypass_proxies) curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");
+  if (settings.total_timeout_ms > 0) {
+    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, static_cast<long>(settings.total_timeout_ms));
+  }
   if (!settings.ca_file.empty()) {
     curl_easy_setopt(easy, CURLOPT_CAINFO, settings.ca_file.c_str());
   }
@@ -292,6 +308,7 @@ std::string failure_text(CURLcode code, const char* detail, const Exchange& exch
   if (!exchange.refused_address.empty()) {
     return "weir does not connect to this target for a client: " + exchange.refused_address;
   }
+  if (!exchange.source_error.empty()) return exchange.source_error;
   if (exchange.verdict != nullptr) return exchange.verdict;
   std::string text = detail[0] != '\0' ? detail : curl_easy_strerror(code);
   if (code == CURLE_PEER_FAILED_VERIFICATION && text.find("not yet valid") != std::string::npos) {
@@ -332,11 +349,11 @@ class CurlTransport final : public HttpTransport {
   HttpResponse perform(CURL* easy, const HttpRequest& request, std::stop_token stop) {
     Exchange exchange{settings_, request, *bandwidth_, clock_, std::move(stop)};
     exchange.moved();
-    const auto bytes = static_cast<std::int64_t>(request.body.size());
+    exchange.stall_timeout_ms = std::max(settings_.stall_timeout_ms, request.patience_ms);
     exchange.deadline =
         exchange.moved_at +
-        std::chrono::milliseconds(settings_.connect_timeout_ms + 2 * settings_.stall_timeout_ms +
-                                  bytes * 1000 / kSlowestBytesPerSecond);
+        std::chrono::milliseconds(settings_.connect_timeout_ms + 2 * exchange.stall_timeout_ms +
+                                  request.body_bytes() / kSlowestBytesPerSecond * 1000);
     const HeaderList headers = header_list(request);
     std::array<char, CURL_ERROR_SIZE> detail{};
     set_rules(easy, settings_);
@@ -365,7 +382,8 @@ class CurlTransport final : public HttpTransport {
                                         : failure_text(code, detail.data(), exchange);
     const bool nonsense = code == CURLE_WEIRD_SERVER_REPLY || code == CURLE_UNSUPPORTED_PROTOCOL ||
                           exchange.header_bytes > 0;
-    response.connection_failed = !response.cancelled && status == 0 && !nonsense;
+    response.connection_failed =
+        !response.cancelled && status == 0 && !nonsense && exchange.source_error.empty();
     return std::move(response);
   }
 

@@ -4,6 +4,7 @@
 #include "destination/testing/raw_server.h"
 #include "exporter/bandwidth.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <gtest/gtest.h>
@@ -97,6 +98,58 @@ TEST_F(CurlTransportTest, LargeBodiesNeedNoPermission) {
   EXPECT_TRUE(post(server.url(), std::string(5 << 20, 'x')).complete());
   EXPECT_EQ(bytes, 5U << 20U);
   EXPECT_FALSE(expects);
+}
+
+// As much as is asked for, from where it is asked; optionally only up to some place.
+class CountedSource final : public BodySource {
+ public:
+  CountedSource(std::int64_t size, std::int64_t readable) : size_(size), readable_(readable) {}
+  [[nodiscard]] std::int64_t size() const override { return size_; }
+  Result<void> read(std::int64_t offset, MutableBytes to) override {
+    largest_ = std::max(largest_, to.size());
+    if (offset + static_cast<std::int64_t>(to.size()) > readable_) {
+      return fail(Errc::kIo, "the disk is gone");
+    }
+    for (std::size_t i = 0; i < to.size(); ++i) {
+      to[i] = static_cast<std::byte>('a' + (offset + static_cast<std::int64_t>(i)) % 26);
+    }
+    return {};
+  }
+  [[nodiscard]] std::size_t largest() const { return largest_; }
+
+ private:
+  std::int64_t size_;
+  std::int64_t readable_;
+  std::size_t largest_ = 0;
+};
+
+TEST_F(CurlTransportTest, ABodyThatIsNotInMemoryIsReadPieceByPiece) {
+  constexpr std::int64_t kSize = 3'000'001;
+  std::string seen;
+  RawServer server([&](Peer& peer, int) {
+    seen = peer.request();
+    peer.send(kOk);
+  });
+  transport = make_curl_transport(settings, make_curl_pool(),
+                                  std::make_shared<exporter::BandwidthLimiter>(0, clock), clock);
+  CountedSource source(kSize, kSize);
+  HttpRequest request;
+  request.method = "PUT";
+  request.url = server.url();
+  request.source = &source;
+  const HttpResponse response = transport->send(request, {});
+  EXPECT_TRUE(response.complete()) << response.error;
+  const std::string body = seen.substr(seen.find("\r\n\r\n") + 4);
+  ASSERT_EQ(body.size(), static_cast<std::size_t>(kSize));
+  for (std::size_t i = 0; i < body.size(); ++i) ASSERT_EQ(body[i], 'a' + static_cast<int>(i % 26));
+  EXPECT_LE(source.largest(), std::size_t{128 * 1024});
+
+  CountedSource broken(kSize, 1'000'000);
+  request.source = &broken;
+  const HttpResponse none = transport->send(request, {});
+  EXPECT_FALSE(none.complete());
+  EXPECT_EQ(none.error, "the disk is gone");
+  EXPECT_FALSE(none.connection_failed) << "the network did nothing wrong";
 }
 
 TEST_F(CurlTransportTest, NoContentTypeIsMadeUp) {

@@ -1,7 +1,9 @@
 #pragma once
 
 #include "base/bytes.h"
+#include "base/result.h"
 
+#include <cstdint>
 #include <memory>
 #include <stop_token>
 #include <string>
@@ -15,12 +17,30 @@ struct HttpHeader {
   std::string value;
 };
 
+/// A body that is not in memory: read piece by piece while it is sent, perhaps more than once.
+/// Threads: one at a time.
+class BodySource {
+ public:
+  virtual ~BodySource() = default;
+  [[nodiscard]] virtual std::int64_t size() const = 0;
+  /// Fills `to` with what stands at `offset`; never asked for more than there is. An error ends
+  /// the request without an answer. Blocks: as reading does.
+  virtual Result<void> read(std::int64_t offset, MutableBytes to) = 0;
+};
+
 /// One request. The body is a view: it must stay as it is until `send` returns.
 struct HttpRequest {
   std::string method = "POST";  ///< GET and HEAD have no body
   std::string url;
   std::vector<HttpHeader> headers;  ///< Content-Length and Host are added if they are missing
   Bytes body;
+  BodySource* source = nullptr;  ///< in place of `body`
+  /// How long the answer may take without any progress, where that is longer than for others.
+  std::int64_t patience_ms = 0;
+
+  [[nodiscard]] std::int64_t body_bytes() const {
+    return source != nullptr ? source->size() : static_cast<std::int64_t>(body.size());
+  }
 };
 
 /// What came back. An answer counts only when `complete()`.

@@ -4,6 +4,7 @@
 
 #include <deque>
 #include <functional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -38,8 +39,18 @@ class ScriptedTransport final : public HttpTransport {
   explicit ScriptedTransport(std::shared_ptr<Script> script) : script_(std::move(script)) {}
 
   HttpResponse send(const HttpRequest& request, std::stop_token) override {
-    script_->seen.push_back(
-        {request.method, request.url, request.headers, std::string(as_text(request.body))});
+    std::string body(as_text(request.body));
+    if (request.source != nullptr) {
+      body.resize(static_cast<std::size_t>(request.source->size()));
+      const auto read = request.source->read(
+          0, std::as_writable_bytes(std::span<char>(body.data(), body.size())));
+      if (!read) {
+        HttpResponse response;
+        response.error = read.error().what;
+        return response;
+      }
+    }
+    script_->seen.push_back({request.method, request.url, request.headers, std::move(body)});
     if (!script_->answers.empty()) {
       HttpResponse response = std::move(script_->answers.front());
       script_->answers.pop_front();
