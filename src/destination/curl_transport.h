@@ -31,6 +31,9 @@ struct CurlSettings {
   std::string ca_file;                  ///< "" = the system's certificates
   std::string client_certificate_file;  ///< PEM
   std::string client_key_file;          ///< PEM
+  /// Never through a proxy, whatever the environment says: it would see a token or metadata.
+  bool bypass_proxies = false;
+  std::int64_t total_timeout_ms = 0;  ///< of one request; 0 = as `make_curl_transport` says
   /// A client of weir chose the target: refuse the addresses of `address_refusal` when connecting.
   /// Such transports have a pool of their own, so that they never find a connection that the rule
   /// did not see.

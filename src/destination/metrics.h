@@ -30,5 +30,12 @@ inline constexpr metrics::Descriptor kFinishedFilesTotal = {
 inline constexpr metrics::Descriptor kClockOffsetMs = {
     "weir_destination_clock_offset_ms", metrics::Type::kGauge, "destination",
     "How far the destination's clock is ahead of ours, as last adopted for signing."};
+inline constexpr metrics::Descriptor kCredentialRefreshesTotal = {
+    "weir_destination_credential_refreshes_total", metrics::Type::kCounter, "role,result",
+    "Questions to a source of AWS credentials by result: ok or failed. role is the ARN of an "
+    "assumed role, empty for weir's own credentials."};
+inline constexpr metrics::Descriptor kCredentialExpirySeconds = {
+    "weir_destination_credential_expiry_timestamp_seconds", metrics::Type::kGauge, "role",
+    "When the AWS credentials in use expire, in seconds since 1970; 0 = never."};
 
 }  // namespace weir::destination

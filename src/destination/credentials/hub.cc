@@ -1,0 +1,209 @@
+#include "destination/credentials/hub.h"
+
+#include "destination/credentials/cache.h"
+#include "destination/credentials/shared_files.h"
+#include "destination/credentials/sts.h"
+
+#include <algorithm>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <thread>
+#include <utility>
+
+namespace weir::destination::credentials {
+namespace {
+
+constexpr std::size_t kRolesMax = 64;  // each has a set in memory and a label in metrics
+
+// Ends when `stop` is requested. Work that was not begun is destroyed without being run.
+class Background final : public Executor {
+ public:
+  explicit Background(std::stop_token stop) : shared_(std::make_shared<Shared>()) {
+    shared_->stop = std::move(stop);
+  }
+  ~Background() override {
+    {
+      const std::lock_guard lock(shared_->mutex);
+      shared_->ended = true;
+    }
+    shared_->changed.notify_all();
+    if (!thread_.joinable()) return;
+    // The last piece of work may hold the last reference to this.
+    if (thread_.get_id() == std::this_thread::get_id()) {
+      thread_.detach();
+    } else {
+      thread_.join();
+    }
+  }
+  Background(const Background&) = delete;
+  Background& operator=(const Background&) = delete;
+
+  void post(std::function<void()> work) override {
+    const std::lock_guard lock(shared_->mutex);
+    shared_->work.push_back(std::move(work));
+    if (!thread_.joinable()) {
+      thread_ = std::thread([shared = shared_] { run(*shared); });
+    }
+    shared_->changed.notify_all();
+  }
+
+ private:
+  struct Shared {
+    std::mutex mutex;
+    std::condition_variable changed;
+    std::deque<std::function<void()>> work;  // one for each cache at most
+    std::stop_token stop;
+    bool ended = false;
+  };
+
+  static void run(Shared& shared) {
+    for (;;) {
+      std::function<void()> work;
+      {
+        std::unique_lock lock(shared.mutex);
+        shared.changed.wait(lock, [&] { return shared.ended || !shared.work.empty(); });
+        if (shared.ended) return;
+        work = std::move(shared.work.front());
+        shared.work.pop_front();
+      }
+      if (!shared.stop.stop_requested()) work();
+    }
+  }
+
+  const std::shared_ptr<Shared> shared_;
+  std::thread thread_;
+};
+
+void pause(Duration time, const std::stop_token& stop) {
+  std::mutex mutex;
+  std::condition_variable_any never;
+  std::unique_lock lock(mutex);
+  never.wait_for(lock, stop, time, [] { return false; });
+}
+
+SharedContext make_context(AwsOptions aws, Connect connect, Clock& clock, std::uint64_t seed) {
+  auto context = std::make_shared<Context>();
+  context->aws = std::move(aws);
+  context->connect = std::move(connect);
+  context->pause = pause;
+  context->clock = &clock;
+  context->random_seed = seed;
+  return context;
+}
+
+std::string lower(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(), [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  });
+  return text;
+}
+
+std::string text_of(const FileSection& section, const char* key) {
+  const auto found = section.find(key);
+  return found == section.end() ? std::string() : found->second.text;
+}
+
+void take_flag(const FileSection& section, const char* key, std::optional<bool>& flag) {
+  if (flag) return;
+  const std::string text = lower(text_of(section, key));
+  if (text == "true" || text == "false") flag = text == "true";
+}
+
+void take_endpoints(const Profiles& profiles, const FileSection& section, AwsOptions& aws) {
+  if (lower(text_of(section, "ignore_configured_endpoint_urls")) == "true") return;
+  const bool everywhere = !aws.endpoint_url.empty();
+  if (const auto* services = profiles.services(text_of(section, "services")); services != nullptr) {
+    for (const auto& [name, value] : *services) {
+      const auto url = value.nested.find("endpoint_url");
+      if (everywhere || url == value.nested.end()) continue;
+      aws.service_endpoint_urls.try_emplace(lower(name), url->second);
+    }
+  }
+  if (aws.endpoint_url.empty()) aws.endpoint_url = text_of(section, "endpoint_url");
+}
+
+}  // namespace
+
+Result<AwsOptions> with_profile(AwsOptions aws) {
+  const auto variable = [&](const char* name) {
+    const auto found = aws.environment.find(name);
+    return found == aws.environment.end() ? std::string() : found->second;
+  };
+  std::string name = aws.profile.empty() ? variable("AWS_PROFILE") : aws.profile;
+  if (name.empty()) name = "default";
+  WEIR_TRY(const Profiles profiles, Profiles::load(aws.environment));
+  const FileSection* section = profiles.find(name);
+  if (section == nullptr) return aws;
+  if (aws.region.empty()) aws.region = text_of(*section, "region");
+  if (aws.ca_bundle_file.empty()) aws.ca_bundle_file = text_of(*section, "ca_bundle");
+  take_flag(*section, "use_fips_endpoint", aws.use_fips);
+  take_flag(*section, "use_dualstack_endpoint", aws.use_dual_stack);
+  if (lower(variable("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")) != "true") {
+    take_endpoints(profiles, *section, aws);
+  }
+  return aws;
+}
+
+std::shared_ptr<Executor> make_background(std::stop_token stop) {
+  return std::make_shared<Background>(std::move(stop));
+}
+
+Hub::Hub(AwsOptions aws, Connect connect, Clock& clock, metrics::Registry& metrics,
+         std::uint64_t random_seed)
+    : context_(make_context(std::move(aws), std::move(connect), clock, random_seed)),
+      clock_(clock),
+      metrics_(metrics),
+      background_(make_background(stop_.get_token())),
+      own_(cached("", chain(context_))) {}
+
+Hub::~Hub() { stop_.request_stop(); }
+
+std::shared_ptr<CredentialsProvider> Hub::cached(std::string role, std::unique_ptr<Source> source) {
+  return CachedCredentials::make(std::move(role), std::move(source), clock_, metrics_, background_,
+                                 stop_.get_token());
+}
+
+Result<std::shared_ptr<CredentialsProvider>> Hub::for_role(const AssumedRole& wanted) {
+  const AssumedRole& role = wanted.role_arn.empty() ? context_->aws.role : wanted;
+  if (role.role_arn.empty()) return own_;
+  if (auto why = role_problem(role); !why.empty()) {
+    return fail(Errc::kInvalidArgument, "assume a role: " + why);
+  }
+  const MutexLock lock(mutex_);
+  const auto known = roles_.find(role);
+  if (known != roles_.end()) return known->second;
+  if (roles_.size() >= kRolesMax) {
+    return fail(Errc::kInvalidArgument, "exports assume more than 64 different roles");
+  }
+  auto made = cached(role.role_arn, role_source(context_, role, own_));
+  roles_.emplace(role, made);
+  return made;
+}
+
+Result<std::string> Hub::region(const std::stop_token& stop) {
+  if (!context_->aws.region.empty()) return context_->aws.region;
+  {
+    const MutexLock lock(mutex_);
+    if (!instance_region_.empty()) return instance_region_;
+  }
+  auto found = instance_region(*context_, stop);
+  if (!found) {
+    return fail(Errc::kInvalidArgument,
+                "no AWS region; set AWS_REGION or the region in weir's configuration (instance "
+                "metadata: " +
+                    found.error().what + ")");
+  }
+  const MutexLock lock(mutex_);
+  instance_region_ = *found;
+  return found;
+}
+
+std::vector<CredentialsView> Hub::views() const {
+  std::vector<CredentialsView> all = {own_->view()};
+  const MutexLock lock(mutex_);
+  for (const auto& [role, provider] : roles_) all.push_back(provider->view());
+  return all;
+}
+
+}  // namespace weir::destination::credentials
