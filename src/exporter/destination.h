@@ -140,10 +140,21 @@ class Destination {
   [[nodiscard]] virtual std::string host() const = 0;
 };
 
+/// What an export remembers beside its position, for as long as it exists. Threads: any.
+class Notes {
+ public:
+  virtual ~Notes() = default;
+  /// "" if nothing was saved. Does not block.
+  virtual std::string load() = 0;
+  /// Durable on return, as a position is. At most `stream::kNoteBytesMax`. Blocks: on disk.
+  virtual Result<void> save(const std::string& note) = 0;
+};
+
 /// An export to run: the client's (or the configuration's) definition and the stream it reads.
 struct ExportSpec {
   std::string stream_name;
   model::ExportConfig config;
+  std::shared_ptr<Notes> notes = nullptr;  ///< null: nothing can be remembered
 };
 
 /// Makes the destination of an export. Errors say what is wrong with the configuration; the export

@@ -166,6 +166,18 @@ class Cursors final : public stream::CursorStore {
   Result<void> remove(const std::string& identifier) override {
     const MutexLock lock(mutex_);
     saved_.erase(identifier);
+    notes_.erase(identifier);
+    return {};
+  }
+  std::string note(const std::string& identifier) override {
+    const MutexLock lock(mutex_);
+    const auto found = notes_.find(identifier);
+    return found == notes_.end() ? std::string() : found->second;
+  }
+  Result<void> save_note(const std::string& identifier, const std::string& note) override {
+    const MutexLock lock(mutex_);
+    if (fail_) return weir::fail(Errc::kIo, "the disk is gone");
+    notes_[identifier] = note;
     return {};
   }
 
@@ -190,6 +202,7 @@ class Cursors final : public stream::CursorStore {
  private:
   mutable Mutex mutex_;
   std::map<std::string, stream::Cursor> saved_ WEIR_GUARDED_BY(mutex_);
+  std::map<std::string, std::string> notes_ WEIR_GUARDED_BY(mutex_);
   bool fail_ WEIR_GUARDED_BY(mutex_) = false;
   int saves_ WEIR_GUARDED_BY(mutex_) = 0;
 };

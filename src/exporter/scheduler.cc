@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "exporter/stored_notes.h"
 
 #include <algorithm>
 #include <chrono>
@@ -200,7 +201,8 @@ void Scheduler::make_destination(StreamState& stream, Export& item) {
   const model::ExportConfig& config = item.machine.config();
   if (config.disabled.value_or(false)) return;
   const Instant now = environment_.clock.now();
-  auto made = environment_.factory({stream.name, config});
+  auto made = environment_.factory(
+      {stream.name, config, std::make_shared<StoredNotes>(stream.cursors, config.identifier)});
   if (!made) {
     item.machine.destination_failed(log::escaped(made.error().what), now);
     environment_.reporter.broken(stream.name, item.machine);

@@ -36,6 +36,19 @@ std::optional<std::string> take_text(Bytes& from, std::size_t bytes_max) {
   return text;
 }
 
+ByteVector encode_note(const std::string& identifier, const std::string& note) {
+  ByteVector to;
+  add(to, std::string_view(identifier));
+  add(to, std::string_view(note));
+  return to;
+}
+
+Result<void> check_note(const std::string& note) {
+  if (note.size() <= kNoteBytesMax) return {};
+  return fail(Errc::kInvalidArgument, "a note of " + std::to_string(note.size()) +
+                                          " bytes is longer than an export may have");
+}
+
 }  // namespace
 
 ByteVector encode_cursor(const Cursor& cursor) {
@@ -89,6 +102,11 @@ void CursorFiles::open() {
   if (!entries) return;
   const MutexLock lock(mutex_);
   for (const file::Entry& entry : *entries) {
+    if (const auto noted = layout::note_number_from(entry.name);
+        noted && entry.kind == file::EntryKind::kFile) {
+      open_note(*noted);
+      continue;
+    }
     const auto number = layout::cursor_number_from(entry.name);
     if (!number || entry.kind != file::EntryKind::kFile) continue;
     next_number_ = std::max(next_number_, *number + 1);
@@ -102,6 +120,27 @@ void CursorFiles::open() {
     saved_[identifier] = std::make_shared<Saved>(
         Saved{*number, std::move(*cursor), SlotWriter(kCursorSlotBytes, *content)});
   }
+}
+
+std::string CursorFiles::note_path(std::uint64_t number) const {
+  return layout::join(directory_, layout::note_name(number));
+}
+
+/// A note that cannot be read is as good as none: what it helps to avoid may then happen twice.
+void CursorFiles::open_note(std::uint64_t number) {
+  next_number_ = std::max(next_number_, number + 1);
+  const auto content = read_slots(disk_, note_path(number), kNoteSlotBytes);
+  Bytes rest = content ? Bytes(content->payload) : Bytes();
+  auto identifier = take_text(rest, model::kNameBytesMax);
+  auto text = take_text(rest, kNoteBytesMax);
+  if (!content || !identifier || !text) {
+    log::warn("What an export had noted is unreadable; what it did last may be done again.",
+              {{"file", note_path(number)}});
+    if (!disk_.remove_file(note_path(number))) log::debug("An unreadable note stays.");
+    return;
+  }
+  notes_[*identifier] = std::make_shared<SavedNote>(
+      SavedNote{number, std::move(*text), SlotWriter(kNoteSlotBytes, *content)});
 }
 
 /// Damaged in both slots, or its creation was cut off by a crash before it was ever confirmed.
@@ -160,12 +199,7 @@ Result<void> CursorFiles::create(const Cursor& cursor) {
     const MutexLock lock(mutex_);
     number = next_number_++;
   }
-  auto made = disk_.make_directory(directory_);
-  if (!made && made.error().code != Errc::kAlreadyExists) return made;
-  if (made) {
-    const std::string_view parent(directory_);
-    WEIR_RETURN_IF_ERROR(disk_.sync_directory(parent.substr(0, parent.rfind('/'))));
-  }
+  WEIR_RETURN_IF_ERROR(make_directory());
   const ByteVector payload = encode_cursor(cursor);
   auto created = create_slots(disk_, path(number), kCursorSlotBytes, payload, true);
   if (created) created = disk_.sync_directory(directory_);
@@ -181,8 +215,82 @@ Result<void> CursorFiles::create(const Cursor& cursor) {
   return {};
 }
 
+Result<void> CursorFiles::make_directory() {
+  auto made = disk_.make_directory(directory_);
+  if (!made && made.error().code != Errc::kAlreadyExists) return made;
+  if (!made) return {};
+  const std::string_view parent(directory_);
+  return disk_.sync_directory(parent.substr(0, parent.rfind('/')));
+}
+
+std::string CursorFiles::note(const std::string& identifier) {
+  const MutexLock lock(mutex_);
+  const auto at = notes_.find(identifier);
+  return at == notes_.end() ? std::string() : at->second->text;
+}
+
+Result<void> CursorFiles::save_note(const std::string& identifier, const std::string& note) {
+  WEIR_RETURN_IF_ERROR(check_note(note));
+  if (deleted_.load()) return fail(Errc::kNotFound, "the stream was deleted");
+  std::shared_ptr<SavedNote> saved;
+  {
+    const MutexLock lock(mutex_);
+    const auto at = notes_.find(identifier);
+    if (at != notes_.end()) saved = at->second;
+  }
+  if (!saved) return create_note(identifier, note);
+  WEIR_TRY(const auto file, disk_.open(note_path(saved->number), file::OpenMode::kReadWrite));
+  WEIR_TRY(const std::uint64_t generation,
+           saved->slots.write(*file, encode_note(identifier, note)));
+  WEIR_RETURN_IF_ERROR(file->sync());
+  saved->slots.synced(generation);
+  const MutexLock lock(mutex_);
+  saved->text = note;
+  return {};
+}
+
+Result<void> CursorFiles::create_note(const std::string& identifier, const std::string& note) {
+  std::uint64_t number = 0;
+  {
+    const MutexLock lock(mutex_);
+    number = next_number_++;
+  }
+  WEIR_RETURN_IF_ERROR(make_directory());
+  const ByteVector payload = encode_note(identifier, note);
+  auto created = create_slots(disk_, note_path(number), kNoteSlotBytes, payload, true);
+  if (created) created = disk_.sync_directory(directory_);
+  if (!created) {
+    if (!disk_.remove_file(note_path(number))) log::debug("No partial note to remove.");
+    return created;
+  }
+  SlotContent present;
+  present.generation = 1;
+  const MutexLock lock(mutex_);
+  notes_[identifier] =
+      std::make_shared<SavedNote>(SavedNote{number, note, SlotWriter(kNoteSlotBytes, present)});
+  return {};
+}
+
+Result<void> CursorFiles::remove_note(const std::string& identifier) {
+  std::shared_ptr<SavedNote> saved;
+  {
+    const MutexLock lock(mutex_);
+    const auto at = notes_.find(identifier);
+    if (at == notes_.end()) return {};
+    saved = at->second;
+  }
+  auto removed = disk_.remove_file(note_path(saved->number));
+  if (!removed && removed.error().code != Errc::kNotFound) return removed;
+  {
+    const MutexLock lock(mutex_);
+    notes_.erase(identifier);
+  }
+  return disk_.sync_directory(directory_);
+}
+
 Result<void> CursorFiles::remove(const std::string& identifier) {
   if (deleted_.load()) return fail(Errc::kNotFound, "the stream was deleted");
+  WEIR_RETURN_IF_ERROR(remove_note(identifier));
   std::shared_ptr<Saved> saved;
   {
     const MutexLock lock(mutex_);
@@ -216,6 +324,21 @@ Result<void> CursorsInMemory::save(const Cursor& cursor) {
 Result<void> CursorsInMemory::remove(const std::string& identifier) {
   const MutexLock lock(mutex_);
   saved_.erase(identifier);
+  notes_.erase(identifier);
+  return {};
+}
+
+std::string CursorsInMemory::note(const std::string& identifier) {
+  const MutexLock lock(mutex_);
+  const auto at = notes_.find(identifier);
+  return at == notes_.end() ? std::string() : at->second;
+}
+
+Result<void> CursorsInMemory::save_note(const std::string& identifier, const std::string& note) {
+  WEIR_RETURN_IF_ERROR(check_note(note));
+  if (deleted_.load()) return fail(Errc::kNotFound, "the stream was deleted");
+  const MutexLock lock(mutex_);
+  notes_[identifier] = note;
   return {};
 }
 

@@ -17,6 +17,8 @@ namespace weir::stream {
 
 /// Two slots of this size hold a cursor: an identifier and an error text fit with room to spare.
 inline constexpr std::size_t kCursorSlotBytes = 2048;
+/// And of this size a note with the identifier it belongs to.
+inline constexpr std::size_t kNoteSlotBytes = 4096;
 
 ByteVector encode_cursor(const Cursor& cursor);
 std::optional<Cursor> decode_cursor(Bytes from);
@@ -29,6 +31,8 @@ class CursorFiles final : public CursorStore {
   std::vector<Cursor> load() override;
   Result<void> save(const Cursor& cursor) override;
   Result<void> remove(const std::string& identifier) override;
+  std::string note(const std::string& identifier) override;
+  Result<void> save_note(const std::string& identifier, const std::string& note) override;
 
   /// Reads what is there; before anything else. Blocks.
   void open();
@@ -43,7 +47,17 @@ class CursorFiles final : public CursorStore {
     Cursor cursor;
     SlotWriter slots;
   };
+  struct SavedNote {
+    std::uint64_t number = 0;  ///< of the file
+    std::string text;
+    SlotWriter slots;
+  };
   [[nodiscard]] std::string path(std::uint64_t number) const;
+  [[nodiscard]] std::string note_path(std::uint64_t number) const;
+  void open_note(std::uint64_t number) WEIR_REQUIRES(mutex_);
+  Result<void> make_directory();
+  Result<void> create_note(const std::string& identifier, const std::string& note);
+  Result<void> remove_note(const std::string& identifier);
   void set_aside(const std::string& file);
   Result<void> create(const Cursor& cursor);
   Result<void> write(std::uint64_t number, SlotWriter& slots, const Cursor& cursor);
@@ -54,6 +68,7 @@ class CursorFiles final : public CursorStore {
   std::int64_t unreadable_ = 0;
   Mutex mutex_;
   std::map<std::string, std::shared_ptr<Saved>> saved_ WEIR_GUARDED_BY(mutex_);
+  std::map<std::string, std::shared_ptr<SavedNote>> notes_ WEIR_GUARDED_BY(mutex_);
   std::uint64_t next_number_ WEIR_GUARDED_BY(mutex_) = 1;
 };
 
@@ -63,12 +78,15 @@ class CursorsInMemory final : public CursorStore {
   std::vector<Cursor> load() override;
   Result<void> save(const Cursor& cursor) override;
   Result<void> remove(const std::string& identifier) override;
+  std::string note(const std::string& identifier) override;
+  Result<void> save_note(const std::string& identifier, const std::string& note) override;
   void mark_deleted() { deleted_.store(true); }
 
  private:
   std::atomic<bool> deleted_{false};
   Mutex mutex_;
   std::map<std::string, Cursor> saved_ WEIR_GUARDED_BY(mutex_);
+  std::map<std::string, std::string> notes_ WEIR_GUARDED_BY(mutex_);
 };
 
 }  // namespace weir::stream

@@ -9,6 +9,7 @@ namespace {
 constexpr std::string_view kUnfinishedPrefix = "new-";
 constexpr std::string_view kSegmentSuffix = ".seg";
 constexpr std::string_view kCursorSuffix = ".cur";
+constexpr std::string_view kNoteSuffix = ".note";
 constexpr std::size_t kBaseDigits = 20;
 
 /// Only the way we write numbers: digits, no sign, no leading zero.
@@ -52,6 +53,10 @@ std::string cursor_name(std::uint64_t number) {
   return std::to_string(number) + std::string(kCursorSuffix);
 }
 
+std::string note_name(std::uint64_t number) {
+  return std::to_string(number) + std::string(kNoteSuffix);
+}
+
 std::optional<StreamId> stream_id_from(std::string_view name) {
   const auto number = plain_number(name);
   if (!number) return std::nullopt;
@@ -70,6 +75,11 @@ std::optional<SequenceNumber> segment_base_from(std::string_view name) {
 
 std::optional<std::uint64_t> cursor_number_from(std::string_view name) {
   const auto digits = without_suffix(name, kCursorSuffix);
+  return digits ? plain_number(*digits) : std::nullopt;
+}
+
+std::optional<std::uint64_t> note_number_from(std::string_view name) {
+  const auto digits = without_suffix(name, kNoteSuffix);
   return digits ? plain_number(*digits) : std::nullopt;
 }
 

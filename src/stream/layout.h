@@ -31,11 +31,13 @@ std::string unfinished_directory(StreamId id);
 std::string trash_directory(StreamId id);
 std::string segment_name(SequenceNumber base);
 std::string cursor_name(std::uint64_t number);
+std::string note_name(std::uint64_t number);
 
 /// The other way round; none if `name` is not exactly such a name.
 std::optional<StreamId> stream_id_from(std::string_view name);
 std::optional<SequenceNumber> segment_base_from(std::string_view name);
 std::optional<std::uint64_t> cursor_number_from(std::string_view name);
+std::optional<std::uint64_t> note_number_from(std::string_view name);
 [[nodiscard]] bool is_unfinished(std::string_view name);
 
 }  // namespace weir::stream::layout

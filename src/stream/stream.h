@@ -84,8 +84,18 @@ class CursorStore {
   virtual std::vector<Cursor> load() = 0;
   /// Durable on return. Errors: kIo; kNotFound once the stream is deleted. Blocks: on disk.
   virtual Result<void> save(const Cursor& cursor) = 0;
+  /// Removes the position and the note of an export.
   virtual Result<void> remove(const std::string& identifier) = 0;
+
+  /// What an export wants to remember beside its position, for instance an upload under way; ""
+  /// if nothing. Does not block.
+  virtual std::string note(const std::string& identifier) = 0;
+  /// Replaces it; as durable as a position. Errors: kInvalidArgument (more than `kNoteBytesMax`),
+  /// kIo; kNotFound once the stream is deleted. Blocks: on disk.
+  virtual Result<void> save_note(const std::string& identifier, const std::string& note) = 0;
 };
+
+inline constexpr std::size_t kNoteBytesMax = 3'500;
 
 /// One stream: definition, log, cursors. Threads: core only, except what its parts say.
 class Stream {
