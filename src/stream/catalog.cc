@@ -450,19 +450,33 @@ Instant Streams::tick() {
   const Instant now = context_.env.clock.now();
   context_.wall_ms = context_.env.clock.wall_ms();
   context_.space.look(now);
-  Instant next = now + kTickInterval;
+  const auto interval = std::chrono::milliseconds(context_.options.sync_interval_ms);
   std::optional<Instant> oldest;
+  std::vector<ManagedStream*> due;
+  std::vector<ManagedStream*> dirty;
   // A copy, because outcomes reported meanwhile may change the catalog.
   std::vector<ManagedPtr> all;
   all.reserve(by_id_.size());
   for (const auto& [id, stream] : by_id_) all.push_back(stream);
   for (const ManagedPtr& stream : all) {
+    stream->tick(now);
     const auto since = stream->unsynced_since();
-    if (since && (!oldest || *since < *oldest)) oldest = since;
-    const auto due = stream->tick(now);
-    if (due) next = std::min(next, *due);
+    if (!since) continue;
+    if (!oldest || *since < *oldest) oldest = since;
+    if (stream->removing() || stream->waits_for_sync()) continue;
+    (now - *since >= interval ? due : dirty).push_back(stream.get());
   }
-  ManagedStream::sync_together(context_, std::exchange(context_.due, {}));
+  const bool together = std::ssize(due) + std::ssize(dirty) >= context_.options.sync_together_min;
+  if (!due.empty() && together) {
+    // Syncing the file system writes them all, and each would soon call for a round of its own.
+    due.insert(due.end(), dirty.begin(), dirty.end());
+    dirty.clear();
+  }
+  ManagedStream::sync_together(context_, due);
+  Instant next = now + kTickInterval;
+  for (const ManagedStream* const stream : dirty) {
+    next = std::min(next, *stream->unsynced_since() + interval);
+  }
   const Duration age = oldest ? now - *oldest : Duration(0);
   context_.counters.unsynced_age.set(age.count() / 1'000'000);
   return next;

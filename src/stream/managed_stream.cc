@@ -203,21 +203,12 @@ void ManagedStream::expire(Instant now) {
 
 // --- periodic ---------------------------------------------------------------------------------
 
-std::optional<Instant> ManagedStream::tick(Instant now) {
+void ManagedStream::tick(Instant now) {
   if (in_memory()) {
     if (stored_.definition.time_to_live_ms && now - expiry_checked_ >= kExpiryInterval) expire(now);
-    return std::nullopt;
+    return;
   }
-  if (removing_) return std::nullopt;
-  const auto interval = std::chrono::milliseconds(context_.options.sync_interval_ms);
-  std::optional<Instant> due;
-  if (dirty_since_ && !waits_for_sync()) {
-    if (now - *dirty_since_ >= interval) {
-      context_.due.push_back(this);
-    } else {
-      due = *dirty_since_ + interval;
-    }
-  }
+  if (removing_) return;
   if (hint_due_ && now - written_at_ >= kHintInterval / 2) {
     hint_due_ = false;
     state_->state().durable = log_->durable_end();
@@ -226,7 +217,6 @@ std::optional<Instant> ManagedStream::tick(Instant now) {
   if (!retired_.empty()) retire();
   if (stored_.definition.time_to_live_ms && now - expiry_checked_ >= kExpiryInterval) expire(now);
   if (writer_ && now - written_at_ >= kIdleFileKept) release_writer();
-  return due;
 }
 
 bool ManagedStream::release_writer() {

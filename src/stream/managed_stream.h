@@ -66,9 +66,8 @@ class ManagedStream final : public Stream, public std::enable_shared_from_this<M
   bool in_want_sync = false;  ///< listed in `Context::want_sync`
 
   // --- periodic -----------------------------------------------------------------------------
-  /// Time to live, idle files, and whether it is time to sync, then it is listed in
-  /// `Context::due`. Returns when it wants to be asked again, if at all.
-  std::optional<Instant> tick(Instant now);
+  /// Time to live and idle files.
+  void tick(Instant now);
   [[nodiscard]] std::optional<Instant> unsynced_since() const { return dirty_since_; }
 
   // --- life ---------------------------------------------------------------------------------
