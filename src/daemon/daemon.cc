@@ -107,7 +107,7 @@ Result<void> Daemon::Parts::open() {
   if (!factory) return fail(std::move(factory).error());
   engine = exporter::Engine::start(config.exporter,
                                    {clock, metrics, std::move(*factory), random_seed()});
-  statuses.use(*engine);
+  statuses.use(*engine, *loop);
   watcher = std::make_unique<StreamWatcher>(config, board, *engine, *server);
   auto streams = stream::Catalog::open(config.store, {*disk, clock, metrics, *loop, *watcher,
                                                       *server, boot_id(), random_seed(), true});

@@ -91,6 +91,16 @@ std::vector<model::ExportStatus> EngineStatuses::export_statuses(const stream::S
   return all;
 }
 
+void EngineStatuses::when_settled(const stream::Stream& stream, Done done) {
+  if (engine_ == nullptr) {
+    done({});
+    return;
+  }
+  engine_->when_settled(stream.id(), [core = core_, done = std::move(done)](const auto& outcome) {
+    core->post([done, outcome] { done(outcome); });
+  });
+}
+
 namespace {
 
 // Keeps itself alive through the callbacks it hands out; at most this many changes are under way.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "base/executor.h"
 #include "daemon/config.h"
 #include "daemon/status_board.h"
 #include "exporter/engine.h"
@@ -44,13 +45,19 @@ class StreamWatcher final : public stream::Observer {
 std::vector<exporter::Engine::Wanted> wanted_exports(const Config& config,
                                                      const model::StreamDefinition& definition);
 
-/// Where `describe` finds export statuses: one per export of the definition, in its order.
+/// What the server asks the export engine; statuses are one per export of the definition, in its
+/// order. Lifetime: the engine and the core thread's executor outlive every answer.
 class EngineStatuses final : public server::ExportStatuses {
  public:
-  void use(exporter::Engine& engine) { engine_ = &engine; }
+  void use(exporter::Engine& engine, Executor& core) {
+    engine_ = &engine;
+    core_ = &core;
+  }
   std::vector<model::ExportStatus> export_statuses(const stream::Stream& stream) override;
+  void when_settled(const stream::Stream& stream, Done done) override;
 
  private:
+  Executor* core_ = nullptr;
   exporter::Engine* engine_ = nullptr;
 };
 

@@ -64,6 +64,7 @@ class Core final : public Hands {
       log::warn("Stopped before all export positions were saved; some messages will be repeated.",
                 {{"exports", scheduler_.saves_under_way()}});
     }
+    scheduler_.give_up_settling();
     jobs_.close();
     cursor_tasks_.close();
   }
@@ -91,12 +92,17 @@ class Core final : public Hands {
                        outcome = std::move(outcome)](Scheduler& scheduler) {
           scheduler.saved(serial, revision, outcome);
         });
-      } else if (!outcome && outcome.error().code != Errc::kNotFound) {
+        continue;
+      }
+      if (!outcome && outcome.error().code != Errc::kNotFound) {
         log::warn("The position of a removed export could not be deleted.",
                   {{"stream", task->stream_name},
                    {"destination", task->cursor.identifier},
                    {"error", outcome.error().what}});
       }
+      mailbox_.post([id = task->stream, outcome = std::move(outcome)](Scheduler& scheduler) {
+        scheduler.removed(id, outcome);
+      });
     }
   }
 
@@ -156,6 +162,11 @@ class ThreadedEngine final : public Engine {
                            wanted = std::move(wanted), oldest, end](Scheduler& scheduler) {
       scheduler.set_exports(id, stream_name, log, cursors, wanted, oldest, end);
     });
+  }
+
+  void when_settled(StreamId id, std::function<void(const Result<void>&)> done) override {
+    core_->mailbox().post(
+        [id, done = std::move(done)](Scheduler& scheduler) { scheduler.when_settled(id, done); });
   }
 
   void remove_stream(StreamId id) override {

@@ -8,6 +8,7 @@
 #include "stream/stream.h"
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -86,6 +87,11 @@ class Engine {
                            std::shared_ptr<stream::LogReader> log,
                            std::shared_ptr<stream::CursorStore> cursors,
                            std::vector<Wanted> wanted) = 0;
+  /// Calls `done`, on a thread of the engine and maybe at once, when everything that earlier
+  /// `set_exports` of this stream changed is on stable storage: positions that were moved, and the
+  /// removal of those whose exports are gone (reliability.md D1). Errors: kIo (the first failure;
+  /// a position is tried again all the same), kCancelled (weir stops).
+  virtual void when_settled(StreamId id, std::function<void(const Result<void>&)> done) = 0;
   /// The stream is gone; deliveries under way are interrupted.
   virtual void remove_stream(StreamId id) = 0;
   /// New durable data, or retention moved the oldest. Cheap; many calls become one.

@@ -63,6 +63,7 @@ struct Scheduler::StreamState {
   bool had_messages = false;           // when it was opened
   SequenceNumber defined_oldest;       // when its exports were defined
   std::optional<MoveFilter::Interest> interest;
+  Settling settling;
 };
 
 Scheduler::Scheduler(const Options& options, Environment environment)
@@ -85,6 +86,7 @@ void Scheduler::set_exports(StreamId id, const std::string& stream_name,
   if (is_new) {
     stream.had_messages = end > SequenceNumber(0);
     stream.defined_oldest = oldest;
+    stream.settling.begin();
     environment_.hands.keep(
         {CursorTask::Kind::kLoad, id, 0, 0, stream_name, stream.cursors, stream::Cursor{}});
   }
@@ -105,12 +107,17 @@ void Scheduler::loaded(StreamId id, const std::vector<stream::Cursor>& cursors) 
     const bool kept =
         std::any_of(stream.wanted.begin(), stream.wanted.end(),
                     [&](const auto& want) { return want.config.identifier == cursor.identifier; });
-    if (kept) continue;
-    environment_.reporter.removed(stream.name, cursor.identifier);
-    environment_.hands.keep(
-        {CursorTask::Kind::kRemove, id, 0, 0, stream.name, stream.cursors, cursor});
+    if (!kept) forget_position(stream, cursor);
   }
   apply_wanted(stream, std::exchange(stream.wanted, {}), &cursors);
+  stream.settling.end({});
+}
+
+void Scheduler::forget_position(StreamState& stream, const stream::Cursor& cursor) {
+  environment_.reporter.removed(stream.name, cursor.identifier);
+  stream.settling.begin();
+  environment_.hands.keep(
+      {CursorTask::Kind::kRemove, stream.id, 0, 0, stream.name, stream.cursors, cursor});
 }
 
 void Scheduler::apply_wanted(StreamState& stream, std::vector<Engine::Wanted> wanted,
@@ -186,6 +193,10 @@ void Scheduler::change_export(StreamState& stream, Export& item, Engine::Wanted 
     item.save_soon = true;
   }
   place(stream, item);
+  // A start that lies beyond the end is kept by the definition alone.
+  if (changed.repositioned && item.machine.worth_saving()) {
+    stream.settling.moved(item.serial, item.machine.revision());
+  }
 }
 
 // The first look finds what was there when the export was defined, the second what is there now:
@@ -214,16 +225,13 @@ void Scheduler::make_destination(StreamState& stream, Export& item) {
   item.machine.destination_made(item.destination->limits(), now);
 }
 
-void Scheduler::drop_export(StreamState& stream, std::uint64_t serial, bool forget_position) {
+void Scheduler::drop_export(StreamState& stream, std::uint64_t serial, bool forget) {
   const auto found = exports_.find(serial);
   Export& item = *found->second;
   unindex(item);
   if (item.job != 0) running_.at(item.job).stop.request_stop();
-  if (forget_position) {
-    environment_.reporter.removed(stream.name, item.machine.config().identifier);
-    environment_.hands.keep({CursorTask::Kind::kRemove, stream.id, 0, 0, stream.name,
-                             stream.cursors, item.machine.cursor()});
-  }
+  if (forget) forget_position(stream, item.machine.cursor());
+  stream.settling.forget(serial);
   exports_.erase(found);
 }
 
@@ -234,8 +242,37 @@ void Scheduler::remove_stream(StreamId id) {
     drop_export(*found->second, serial, false);
   }
   environment_.filter.remove(id);
+  found->second->settling.finish({});
   streams_.erase(found);
   touched_.erase(id);
+}
+
+void Scheduler::when_settled(StreamId id, Settling::Done done) {
+  const auto found = streams_.find(id);
+  if (found == streams_.end()) {
+    done({});
+    return;
+  }
+  found->second->settling.wait(std::move(done));
+}
+
+void Scheduler::give_up_settling() {
+  for (const auto& [id, stream] : streams_) {
+    stream->settling.finish(fail(Errc::kCancelled, "weir is stopping"));
+  }
+}
+
+void Scheduler::removed(StreamId id, const Result<void>& outcome) {
+  const auto found = streams_.find(id);
+  if (found == streams_.end()) return;
+  // There may never have been one on disk.
+  const bool gone = outcome || outcome.error().code == Errc::kNotFound;
+  found->second->settling.end(
+      gone ? Result<void>()
+           : Result<void>(fail(with_context(
+                 "the definition is stored, but the old position of a removed export could not be "
+                 "deleted",
+                 outcome.error()))));
 }
 
 void Scheduler::delivered(std::uint64_t job_id, const Delivery& delivery) {
@@ -368,14 +405,22 @@ void Scheduler::saved(std::uint64_t serial, std::uint64_t revision, const Result
   if (found == exports_.end()) return;
   Export& item = *found->second;
   item.saving = false;
-  environment_.reporter.cursor_saved(streams_.at(item.stream)->name,
-                                     item.machine.config().identifier, outcome);
+  StreamState& stream = *streams_.at(item.stream);
+  const std::string& identifier = item.machine.config().identifier;
+  environment_.reporter.cursor_saved(stream.name, identifier, outcome);
   // A stream that is deleted needs no positions; everything else is tried again.
   if (outcome || outcome.error().code == Errc::kNotFound || closing_) {
     item.saved_revision = revision;
   } else {
     item.next_save = std::max(item.next_save, environment_.clock.now() + kSaveRetry);
   }
+  stream.settling.saved(
+      serial, revision,
+      outcome ? outcome
+              : Result<void>(fail(with_context("the definition is stored, but not yet the new "
+                                               "position of export '" +
+                                                   identifier + "', which is tried again",
+                                               outcome.error()))));
   plan_save(item);
 }
 

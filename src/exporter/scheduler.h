@@ -7,6 +7,7 @@
 #include "exporter/exporter.h"
 #include "exporter/move_filter.h"
 #include "exporter/reporter.h"
+#include "exporter/settling.h"
 #include "exporter/status_board.h"
 #include "stream/stream.h"
 
@@ -36,7 +37,7 @@ struct CursorTask {
 };
 
 /// Does what may block for the scheduler. Results come back, later, as calls of the scheduler's
-/// `delivered`, `loaded` and `saved`, never from inside these calls.
+/// `delivered`, `loaded`, `saved` and `removed`, never from inside these calls.
 class Hands {
  public:
   virtual ~Hands() = default;
@@ -73,10 +74,16 @@ class Scheduler {
                    std::shared_ptr<stream::CursorStore> cursors, std::vector<Engine::Wanted> wanted,
                    SequenceNumber oldest, SequenceNumber end);
   void remove_stream(StreamId id);
+  /// See `Engine::when_settled`.
+  void when_settled(StreamId id, Settling::Done done);
+  /// Nobody waits any longer: weir is stopping.
+  void give_up_settling();
 
   void delivered(std::uint64_t job_id, const Delivery& delivery);
   void loaded(StreamId id, const std::vector<stream::Cursor>& cursors);
   void saved(std::uint64_t serial, std::uint64_t revision, const Result<void>& outcome);
+  /// A position is gone, or could not be removed. `outcome` is what the store said.
+  void removed(StreamId id, const Result<void>& outcome);
 
   /// Looks at the streams the filter reports, serves deadlines, grants workers, saves positions.
   /// Returns when to call again if nothing happens before.
@@ -110,7 +117,8 @@ class Scheduler {
   void add_export(StreamState& stream, Engine::Wanted want,
                   const std::vector<stream::Cursor>* saved);
   void change_export(StreamState& stream, Export& item, Engine::Wanted want);
-  void drop_export(StreamState& stream, std::uint64_t serial, bool forget_position);
+  void drop_export(StreamState& stream, std::uint64_t serial, bool forget);
+  void forget_position(StreamState& stream, const stream::Cursor& cursor);
   void make_destination(StreamState& stream, Export& item);
   void place(StreamState& stream, Export& item);
   void look(StreamState& stream, Export& item);

@@ -76,7 +76,7 @@ class SchedulerTest : public ::testing::Test {
           scheduler().saved(task.serial, task.revision, task.store->save(task.cursor));
           break;
         case CursorTask::Kind::kRemove:
-          ASSERT_TRUE(task.store->remove(task.cursor.identifier));
+          scheduler().removed(task.stream, task.store->remove(task.cursor.identifier));
           break;
       }
     }

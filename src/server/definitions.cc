@@ -80,7 +80,16 @@ Verdict Definitions::update(Peer& peer, protocol::UpdateRequest& request) {
                 violations);
     return Verdict::kDone;
   }
-  auto done = answer_later(peer, Operation::kUpdateMessageStream, request.request_id);
+  auto answer = answer_later(peer, Operation::kUpdateMessageStream, request.request_id);
+  auto done = [environment = environment_, name = request.definition.name,
+               answer = std::move(answer)](const Result<void>& outcome) {
+    const stream::Stream* stream = outcome ? environment.catalog.find(name) : nullptr;
+    if (stream == nullptr) {
+      answer(outcome);
+    } else {
+      environment.exports.when_settled(*stream, answer);
+    }
+  };
   environment_.catalog.update(std::move(request.definition), std::move(done));
   return Verdict::kBusy;
 }

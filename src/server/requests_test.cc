@@ -252,6 +252,30 @@ TEST_F(RequestsTest, AChangeThatTakesLongHoldsUpItsOwnConnectionOnly) {
   }
 }
 
+TEST_F(RequestsTest, AnUpdateIsAnsweredWhenTheExportsItMovedAreStored) {
+  start();
+  Client& client = open();
+  client.create("s");
+  on_core([this] { exports.later = true; });
+  const std::string update =
+      frame(15, map({{"requestId", text("u")}, {"definition", Client::definition("s")}}));
+  for (const bool stored : {true, false}) {
+    client.send(update);
+    ASSERT_TRUE(eventually([this] { return static_cast<bool>(exports.held); }));
+    EXPECT_TRUE(client.quiet());
+    on_core([&] {
+      std::exchange(exports.held, {})(
+          stored ? Result<void>() : Result<void>(fail(Errc::kIo, "the position: disk gone")));
+    });
+    const auto reply = client.receive();
+    ASSERT_TRUE(reply.has_value());
+    EXPECT_EQ(stored ? 0 : 16, reply->status());
+    EXPECT_EQ(stored ? "" : "the position: disk gone", reply->message());
+  }
+  client.send(frame(15, map({{"requestId", text("u")}, {"definition", Client::definition("t")}})));
+  EXPECT_EQ(5, client.receive()->status()) << "what does not exist moves nothing";
+}
+
 TEST_F(RequestsTest, ManyChangesInOneBurstHappenInTheirOrder) {
   start();
   Client& client = open();

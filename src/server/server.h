@@ -44,11 +44,17 @@ class Verifier {
   virtual void verify(std::string token, Done done) = 0;
 };
 
-/// Where `describe` finds what the exports of a stream have done. Threads: core.
+/// What the server has to know of exports. Threads: core.
 class ExportStatuses {
  public:
   virtual ~ExportStatuses() = default;
+  /// What the exports of a stream have done, for `describe`.
   virtual std::vector<model::ExportStatus> export_statuses(const stream::Stream& stream) = 0;
+  /// Calls `done` on the core thread, maybe at once, when the export positions that the last
+  /// update of `stream` moved or removed are on stable storage, or with the reason why they cannot
+  /// be. Until then the update is not answered.
+  using Done = std::function<void(const Result<void>&)>;
+  virtual void when_settled(const stream::Stream& stream, Done done) = 0;
 };
 
 /// One connection, as the admin port shows it.

@@ -37,6 +37,15 @@ class NoExports final : public ExportStatuses {
     }
     return statuses;
   }
+  void when_settled(const stream::Stream&, Done done) override {
+    if (later) {
+      held = std::move(done);
+      return;
+    }
+    done({});
+  }
+  bool later = false;
+  Done held;
 };
 
 /// A server on a real loopback port, its core on a thread of its own, over a catalog in memory.

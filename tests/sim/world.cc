@@ -334,7 +334,7 @@ void World::do_cursor_task() {
       scheduler_->loaded(task.stream, task.store->load());
       break;
     case exporter::CursorTask::Kind::kRemove:
-      (void)task.store->remove(task.cursor.identifier);
+      scheduler_->removed(task.stream, task.store->remove(task.cursor.identifier));
       break;
     case exporter::CursorTask::Kind::kSave:
       if (sabotage_ == Sabotage::kPositionAhead) task.cursor.next = task.cursor.next + 2;
