@@ -2,50 +2,34 @@
 
 import base64
 import hashlib
-import threading
 
-import model_check
+from service import Service
 from sigv4_check import Refused
 
 CALL_BYTES_MAX = 10 * 1024 * 1024
-PREFIX = "Kinesis_20131202."
 
 
-class Kinesis:
+class Kinesis(Service):
     name = "kinesis"
+    prefix = "Kinesis_20131202."
+    results_key = "Records"
 
     def __init__(self, streams, record_limit, shards=4):
-        self.checker = model_check.Checker("kinesis")
+        super().__init__()
         self.streams = streams  # None: every stream exists
         self.record_limit = record_limit
         self.shards = shards
-        self.lock = threading.Lock()
-        self.clear()
 
-    def clear(self):
-        self.stored = []
-        self.poison = set()
-        self.names_poison = True
+    def check_totals(self, operation, document):
+        total = sum(size_of(record) for record in document.get("Records", []))
+        if total > CALL_BYTES_MAX:
+            return [f"the call has {total} bytes with its keys, at most {CALL_BYTES_MAX} are allowed"]
+        return []
 
-    def operation_of(self, request):
-        target = request.header("x-amz-target") or ""
-        if request.method != "POST" or not target.startswith(PREFIX):
-            raise Refused("UnknownOperationException", f"{request.method} with X-Amz-Target {target!r}")
-        return target.removeprefix(PREFIX)
+    def summary(self, operation, document):
+        return document["StreamName"], len(document.get("Records", [None]))
 
-    def check(self, request, operation, document):
-        """Problems a client of this service must not have, whatever it sends."""
-        problems = [f"{path}: {text}" for path, text in self.checker.check(operation, document)]
-        if request.header("content-type") != "application/x-amz-json-1.1":
-            problems.append(f"Content-Type is {request.header('content-type')}")
-        if operation == "PutRecords" and not problems:
-            total = sum(size_of(record) for record in document["Records"])
-            if total > CALL_BYTES_MAX:
-                problems.append(f"the call has {total} bytes with its keys, at most {CALL_BYTES_MAX} are allowed")
-        return problems
-
-    def handle(self, operation, document, fault):
-        """Stores and answers. `fault` may make single records fail."""
+    def handle(self, operation, document, fault, now):
         if self.streams is not None and document["StreamName"] not in self.streams:
             raise Refused("ResourceNotFoundException",
                           f"Stream {document['StreamName']} under account 000000000000 not found.")

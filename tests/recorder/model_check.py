@@ -12,6 +12,9 @@ from botocore.model import ServiceModel
 
 # What the model of December 2022 (Debian 12) does not know yet.
 OVERLAY = {"kinesis": {"Data": {"max": 10 * 1024 * 1024}}}
+# Members that came later, with the type they must have.
+LATER_MEMBERS = {"iotsitewise": {("BatchPutAssetPropertyValueRequest", "enablePartialEntryProcessing"): bool,
+                                 ("Variant", "nullValue"): dict}}
 SCALARS = {"string": str, "integer": int, "long": int, "float": (int, float), "double": (int, float),
            "boolean": bool, "timestamp": (int, float)}
 
@@ -35,6 +38,7 @@ class Checker:
     def __init__(self, service):
         self.model = load(service)
         self.overlay = OVERLAY.get(service, {})
+        self.later_members = LATER_MEMBERS.get(service, {})
         self.problems = []
 
     def check(self, operation, document):
@@ -77,7 +81,10 @@ class Checker:
             if name not in value:
                 self.note([*path, first_lower(name)], "is required and missing")
         for name, item in value.items():
-            if name not in shape.members:
+            if (shape.name, name) in self.later_members:
+                if not isinstance(item, self.later_members[shape.name, name]):
+                    self.note([*path, name], "has another type")
+            elif name not in shape.members:
                 self.note([*path, name], "is unknown to the service")
             else:
                 self.walk(shape.members[name], item, [*path, first_lower(name)])
@@ -100,7 +107,7 @@ class Checker:
         if shape.type_name == "string":
             self.check_size(shape, len(value), path)
             pattern = shape.metadata.get("pattern")
-            if pattern and not re.fullmatch(pattern, value):
+            if pattern and not re.fullmatch(pattern.replace(r"\p{ASCII}", r"[\x00-\x7f]"), value):
                 self.note(path, f"does not match {pattern}")
             if shape.metadata.get("enum") and value not in shape.metadata["enum"]:
                 self.note(path, "is not one of the allowed words")

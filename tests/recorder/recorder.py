@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""A stand-in for AWS that keeps every request as it came and is as strict as the service's own model.
+"""A stand-in for AWS (Kinesis, Firehose, IoT SiteWise, IoT Analytics, by what a request asks for) that keeps every request as it came and is as strict as the service's own model.
 
   recorder.py [--port 0] [--log FILE] [--key ID:SECRET[:TOKEN]]... [--region us-east-1]
               [--stream NAME]... [--record-limit BYTES] [--certificate FILE --certificate-key FILE]
@@ -40,8 +40,11 @@ import uuid
 
 import model_check
 import sigv4_check
+from firehose_service import Firehose
+from iotanalytics_service import IotAnalytics
 from kinesis_service import Kinesis
 from sigv4_check import Refused
+from sitewise_service import Sitewise
 
 HEAD_BYTES_MAX = 1 << 16
 BODY_BYTES_MAX = 64 << 20
@@ -134,7 +137,8 @@ class Connection:
 
 class Recorder:
     def __init__(self, options):
-        self.service = Kinesis(set(options.stream) or None, options.record_limit)
+        names = set(options.stream) or None
+        self.services = [Kinesis(names, options.record_limit), Firehose(names), Sitewise(), IotAnalytics(names)]
         self.region = options.region
         self.keys = {}
         for key in options.key or ["AKIDEXAMPLE:wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"]:
@@ -152,7 +156,8 @@ class Recorder:
         self.log = []
         self.faults = collections.deque()
         self.clock_offset = 0
-        self.service.clear()
+        for service in self.services:
+            service.clear()
 
     def now(self):
         return datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=self.clock_offset)
@@ -165,8 +170,9 @@ class Recorder:
             if request.target == "/_fault":
                 self.faults.extend(document)
             elif request.target == "/_poison":
-                self.service.poison = set(document["data"])
-                self.service.names_poison = document.get("named", True)
+                for service in self.services:
+                    service.poison = set(document["data"])
+                    service.names_poison = document.get("named", True)
             elif request.target == "/_keys":
                 self.keys = {key: tuple(value) for key, value in document.items()}
             elif request.target == "/_reset":
@@ -174,7 +180,7 @@ class Recorder:
             elif request.target == "/_log":
                 return 200, list(self.log)
             elif request.target == "/_records":
-                return 200, list(self.service.stored)
+                return 200, [record for service in self.services for record in service.stored]
             else:
                 return 404, f"there is no order {request.target}"
         return 200, "ok"
@@ -192,46 +198,55 @@ class Recorder:
                 self.log_file.write(json.dumps(entry) + "\n")
                 self.log_file.flush()
 
-    def judge(self, request, entry, fault):
-        """The answer of the service to a request: status, headers, body."""
-        entry["problems"] += sigv4_check.verify(request, self.service.name, self.region, self.keys, self.now())
-        operation = entry["operation"] = self.service.operation_of(request)
+    def service_of(self, request):
+        claiming = [service for service in self.services if service.claims(request)]
+        return claiming[0] if claiming else self.services[0]
+
+    def judge(self, service, request, entry, fault):
+        """The answer of the service to a request, as a document; None if the fault needs none."""
+        entry["problems"] += sigv4_check.verify(request, service.name, self.region, self.keys, self.now())
+        operation = entry["operation"] = service.operation_of(request)
         try:
             document = model_check.parse(request.body)
         except ValueError as error:
             raise Refused("SerializationException", f"the body is not JSON: {error}") from error
-        problems = self.service.check(request, operation, document)
+        problems = service.check(request, operation, document)
         if problems:
             entry["problems"] += problems
             raise Refused("ValidationException", f"{len(problems)} validation errors detected: {problems[0]}")
-        entry["stream"] = document["StreamName"]
-        entry["records"] = len(document.get("Records", [None]))
+        entry["stream"], entry["records"] = service.summary(operation, document)
         if fault.get("status") is not None or fault.get("html") or fault.get("drop") == "before":
             return None
-        result = self.service.handle(operation, document, fault)
+        result = service.handle(operation, document, fault, self.now())
         if "count" in fault:
-            result["Records"] = (result["Records"] * 2)[:len(result["Records"]) + fault["count"]]
+            results = result[service.results_key]
+            result[service.results_key] = (results * 2)[:len(results) + fault["count"]]
         return result
 
     def serve(self, request, connection):
         with self.lock:
             fault = self.faults.popleft() if self.faults else {}
             self.clock_offset = fault.get("date_offset", self.clock_offset)
-        entry = {"problems": [], "operation": None, "fault": fault, "status": None}
+        service = self.service_of(request)
+        entry = {"service": service.name, "problems": [], "operation": None, "fault": fault, "status": None}
         headers = {"Date": email.utils.format_datetime(self.now(), usegmt=True), "x-amzn-RequestId": str(uuid.uuid4()),
-                   "Content-Type": "application/x-amz-json-1.1"}
+                   "Content-Type": service.content_type}
         try:
-            result = self.judge(request, entry, fault)
+            result = self.judge(service, request, entry, fault)
             status, body = 200, json.dumps(result).encode()
         except Refused as refusal:
-            status, body = refusal.status, json.dumps({"__type": refusal.code, "message": refusal.message}).encode()
+            status = refusal.status
+            more, text = service.refusal(refusal.code, refusal.message)
+            headers.update(more)
+            body = text.encode()
             entry["refusal"] = f"{refusal.code}: {refusal.message}"
         if fault.get("html"):
             headers["Content-Type"], body = "text/html", PAGE
         if fault.get("status") is not None:
             status = fault["status"]
-            error = {"__type": fault.get("type", ""), "message": fault.get("message", "by order of the test")}
-            body = fault["body"].encode() if "body" in fault else json.dumps(error).encode()
+            more, text = service.refusal(fault.get("type", ""), fault.get("message", "by order of the test"))
+            headers.update(more)
+            body = fault.get("body", text).encode()
         headers.update(fault.get("headers", {}))
         entry["status"] = status
         self.record(request, entry)

@@ -5,6 +5,7 @@ import base64
 import json
 import pathlib
 import subprocess
+import time
 import unittest
 import urllib.request
 
@@ -37,14 +38,14 @@ class RecorderTest(unittest.TestCase):
         with urllib.request.urlopen(urllib.request.Request(f"{self.url}/{name}", data)) as answer:
             return json.load(answer)
 
-    def client(self, key=KEY, secret=SECRET, token=None, region="us-east-1", spoil=None):
+    def client(self, key=KEY, secret=SECRET, token=None, region="us-east-1", spoil=None, service="kinesis"):
         session = botocore.session.get_session()
-        client = session.create_client("kinesis", region_name=region, endpoint_url=self.url, aws_access_key_id=key,
+        client = session.create_client(service, region_name=region, endpoint_url=self.url, aws_access_key_id=key,
                                        aws_secret_access_key=secret, aws_session_token=token,
                                        config=Config(retries={"max_attempts": 0}, parameter_validation=False,
-                                                     read_timeout=5))
+                                                     read_timeout=5, inject_host_prefix=False))
         if spoil:
-            client.meta.events.register("before-send.kinesis", lambda request, **_: spoil(request))
+            client.meta.events.register(f"before-send.{service}", lambda request, **_: spoil(request))
         return client
 
     def put(self, client=None, data=(b"a", b"b\xff\0"), stream="s"):
@@ -131,6 +132,60 @@ class RecorderTest(unittest.TestCase):
         self.order("_fault", [{"date_offset": 3600}])
         line = self.refused("InvalidSignatureException")
         self.assertIn("Signature expired", line["refusal"])
+
+    def no_problems(self):
+        self.assertEqual([line["problems"] for line in self.order("_log") if line["problems"]], [])
+
+    def test_firehose(self):
+        client = self.client(service="firehose")
+        client.put_record(DeliveryStreamName="s", Record={"Data": b"one"})
+        self.order("_fault", [{"fail": [1]}])
+        answer = client.put_record_batch(DeliveryStreamName="s", Records=[{"Data": b"two"}, {"Data": b"three"}])
+        self.assertEqual(answer["FailedPutCount"], 1)
+        self.assertEqual(answer["RequestResponses"][1]["ErrorCode"], "ServiceUnavailableException")
+        self.assertEqual([base64.b64decode(r["data"]) for r in self.order("_records")], [b"one", b"two"])
+        self.no_problems()
+        for records in ([], [{"Data": b"x"}] * 501, [{"Data": b"x" * 1_024_001}], [{"Data": b"x" * 1_024_000}] * 5):
+            with self.assertRaises(ClientError):
+                client.put_record_batch(DeliveryStreamName="s", Records=records)
+            self.assertNotEqual(self.order("_log")[-1]["problems"], [])
+
+    @staticmethod
+    def entry(name, seconds=None, **members):
+        value = {"value": {"doubleValue": 1.5}, "timestamp": {"timeInSeconds": seconds or int(time.time())}}
+        return {"entryId": name, "propertyAlias": f"/{name}", "propertyValues": [value], **members}
+
+    def test_sitewise(self):
+        client = self.client(service="iotsitewise")
+        old = int(time.time()) - 8 * 86_400
+        answer = client.batch_put_asset_property_value(entries=[self.entry("a"), self.entry("b", old)])
+        self.assertEqual([(e["entryId"], e["errors"][0]["errorCode"]) for e in answer["errorEntries"]],
+                         [("b", "TimestampOutOfRangeException")])
+        self.assertEqual(len(self.order("_records")), 1)
+        self.no_problems()
+        two = {"value": {"doubleValue": 1.5, "integerValue": 1}, "timestamp": {"timeInSeconds": 1}}
+        for entries in ([], [self.entry("a"), self.entry("a")], [self.entry("a b")],
+                        [self.entry("a", propertyValues=[{**two, "value": {"doubleValue": 1.5}, "quality": "X"}])],
+                        [self.entry(f"e{i}") for i in range(11)], [self.entry("a", propertyValues=[])],
+                        [self.entry("a", propertyAlias="x"), self.entry("b", propertyAlias="x")],
+                        [self.entry("a", propertyValues=[two])]):
+            with self.assertRaises(ClientError):
+                client.batch_put_asset_property_value(entries=entries)
+            self.assertNotEqual(self.order("_log")[-1]["problems"], [], entries)
+
+    def test_iot_analytics(self):
+        client = self.client(service="iotanalytics")
+        self.order("_fault", [{"fail": [0], "code": "InternalFailureException"}])
+        messages = [{"messageId": f"m{i}", "payload": bytes([i])} for i in range(2)]
+        answer = client.batch_put_message(channelName="s", messages=messages)
+        self.assertEqual([e["messageId"] for e in answer["batchPutMessageErrorEntries"]], ["m0"])
+        self.assertEqual([record["id"] for record in self.order("_records")], ["m1"])
+        self.no_problems()
+        for channel, wrong in (("__s", messages), ("s", messages * 2), ("s", [{"messageId": "\u00e9", "payload": b""}]),
+                               ("s", [{"messageId": f"m{i}", "payload": b""} for i in range(101)])):
+            with self.assertRaises(ClientError):
+                client.batch_put_message(channelName=channel, messages=wrong)
+            self.assertNotEqual(self.order("_log")[-1]["problems"], [])
 
 
 if __name__ == "__main__":
