@@ -27,6 +27,16 @@ inline constexpr metrics::Descriptor kEscapedMessagesTotal = {
 inline constexpr metrics::Descriptor kFinishedFilesTotal = {
     "weir_destination_finished_files_total", metrics::Type::kCounter, "",
     "Output files that were closed and given their final name."};
+inline constexpr metrics::Descriptor kS3TasksTotal = {
+    "weir_destination_s3_tasks_total", metrics::Type::kCounter, "result",
+    "Tasks of S3 exports that ended: success, failure or canceled."};
+inline constexpr metrics::Descriptor kS3PartsTotal = {
+    "weir_destination_s3_parts_total", metrics::Type::kCounter, "",
+    "Parts of files that were stored in S3."};
+inline constexpr metrics::Descriptor kDroppedStatusesTotal = {
+    "weir_destination_s3_dropped_statuses_total", metrics::Type::kCounter, "reason",
+    "Statuses of S3 tasks that could not be appended to their status stream: no_stream, full or "
+    "error."};
 inline constexpr metrics::Descriptor kClockOffsetMs = {
     "weir_destination_clock_offset_ms", metrics::Type::kGauge, "destination",
     "How far the destination's clock is ahead of ours, as last adopted for signing."};

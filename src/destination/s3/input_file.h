@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -64,13 +65,18 @@ class FilePart final : public BodySource {
       : file_(file), offset_(offset), bytes_(bytes) {}
   [[nodiscard]] std::int64_t size() const override { return bytes_; }
   Result<void> read(std::int64_t at, MutableBytes to) override {
-    return file_.read(offset_ + at, to);
+    auto done = file_.read(offset_ + at, to);
+    if (!done) error_ = done.error();
+    return done;
   }
+  /// Why the file could not be read, if that is why the request failed.
+  [[nodiscard]] const std::optional<Error>& error() const { return error_; }
 
  private:
   const InputFile& file_;
   std::int64_t offset_;
   std::int64_t bytes_;
+  std::optional<Error> error_;
 };
 
 }  // namespace weir::destination::s3

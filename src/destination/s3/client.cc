@@ -1,0 +1,261 @@
+#include "destination/s3/client.h"
+
+#include "base/log.h"
+#include "destination/base64.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+namespace weir::destination::s3 {
+namespace {
+
+using exporter::FailureClass;
+
+constexpr std::size_t kBucketRegionsMax = 1000;
+constexpr std::int64_t kCompletePatienceMs = 600'000;
+constexpr std::int64_t kPartsMax = 10'000;
+// Of listed pages. S3 gives 1,000 parts a page; one that gives none at all is not listened to.
+constexpr int kPagesMax = 1'000;
+constexpr int kRegionsFollowedMax = 2;
+
+bool is_unreserved(char c) {
+  return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' ||
+         c == '.' || c == '_' || c == '~';
+}
+
+bool is_address(std::string_view host) {
+  return host.find(':') != std::string_view::npos ||
+         host.find_first_not_of("0123456789.") == std::string_view::npos;
+}
+
+AwsReply nonsense(AwsReply reply, std::string why) {
+  reply.failure = FailureClass::kTransient;
+  reply.error = "what answered is not S3: " + std::move(why);
+  return reply;
+}
+
+std::string base64_of_crc32(std::uint32_t crc32) {
+  std::array<std::byte, 4> big{};
+  store_big32(big.data(), crc32);
+  return base64(big);
+}
+
+void add_metadata(const Metadata& metadata, AwsCall& call) {
+  for (const auto& [name, value] : metadata) call.headers.push_back({"x-amz-meta-" + name, value});
+}
+
+std::string unquoted(std::string_view etag) {
+  if (etag.size() >= 2 && etag.front() == '"' && etag.back() == '"') {
+    etag = etag.substr(1, etag.size() - 2);
+  }
+  return std::string(etag);
+}
+
+}  // namespace
+
+std::string percent_encoded(std::string_view text, bool keep_slash) {
+  constexpr char kHex[] = "0123456789ABCDEF";
+  std::string out;
+  for (const char c : text) {
+    if (is_unreserved(c) || (keep_slash && c == '/')) {
+      out += c;
+    } else {
+      const auto byte = static_cast<unsigned char>(c);
+      out += {'%', kHex[byte >> 4U], kHex[byte & 15U]};
+    }
+  }
+  return out;
+}
+
+AwsReply Client::call(const Object& object, AwsCall call, const std::stop_token& stop) {
+  const auto known = regions_.find(object.bucket);
+  std::string region = known == regions_.end() ? std::string() : known->second;
+  const std::string key = percent_encoded(object.key, true);
+  for (int followed = 0;; ++followed) {
+    auto place = setup_.place(region, stop);
+    if (!place) {
+      AwsReply reply;
+      reply.failure = FailureClass::kOperator;
+      reply.error = log::escaped(place.error().what);
+      return reply;
+    }
+    // A certificate for *.s3 does not cover a bucket with a dot, and an address has no names below.
+    std::string& host = place->endpoint.host;
+    const bool in_path = setup_.path_style || object.bucket.find('.') != std::string::npos ||
+                         is_address(host) || host == "localhost";
+    call.path = in_path ? "/" + object.bucket + "/" + key : "/" + key;
+    if (!in_path) host = object.bucket + "." + host;
+    call.endpoint = std::move(place->endpoint);
+    call.region = place->region;
+    AwsReply reply = setup_.aws->call(call, stop);
+    const int status = reply.http.status;
+    if (reply.failure == FailureClass::kNone || (status != 301 && status != 307 && status != 400)) {
+      return reply;
+    }
+    const std::string named = region_named(reply.http);
+    if (named.empty() || named == call.region || followed >= kRegionsFollowedMax) return reply;
+    log::info("A bucket is in another region than weir's own; going there.",
+              {{"bucket", object.bucket}, {"region", named}});
+    if (regions_.size() >= kBucketRegionsMax) regions_.clear();
+    regions_[object.bucket] = named;
+    region = named;
+  }
+}
+
+namespace {
+
+void describe_body(AwsCall& call, FilePart& body, const Digest& digest, bool hashed) {
+  call.source = &body;
+  call.payload_hash = hashed ? digest.sha256_hex : std::string(kUnsignedPayload);
+  call.headers.push_back({"Content-MD5", base64(digest.md5)});
+}
+
+void add_crc32(AwsCall& call, std::uint32_t crc32) {
+  call.headers.push_back({"x-amz-sdk-checksum-algorithm", "CRC32"});
+  call.headers.push_back({"x-amz-checksum-crc32", base64_of_crc32(crc32)});
+}
+
+Answer<std::string> etag_of(AwsReply reply) {
+  Answer<std::string> answer{std::move(reply), {}};
+  if (answer.reply.failure != FailureClass::kNone) return answer;
+  answer.value = answer.reply.http.header("etag");
+  if (answer.value.empty()) answer.reply = nonsense(std::move(answer.reply), "it gave no ETag");
+  return answer;
+}
+
+}  // namespace
+
+Answer<std::string> Client::put_object(const Object& object, const Metadata& metadata,
+                                       FilePart& body, const Digest& digest,
+                                       const std::stop_token& stop) {
+  AwsCall request;
+  request.operation = "PutObject";
+  request.method = "PUT";
+  request.headers.push_back({"Content-Type", "application/octet-stream"});
+  describe_body(request, body, digest, setup_.hashes_bodies);
+  add_crc32(request, digest.crc32);
+  add_metadata(metadata, request);
+  return etag_of(call(object, std::move(request), stop));
+}
+
+Answer<std::string> Client::create_upload(const Object& object, const Metadata& metadata,
+                                          const std::stop_token& stop) {
+  AwsCall request;
+  request.operation = "CreateMultipartUpload";
+  request.query = "uploads";
+  request.headers.push_back({"Content-Type", "application/octet-stream"});
+  if (!setup_.overridden) {
+    request.headers.push_back({"x-amz-checksum-algorithm", "CRC32"});
+    request.headers.push_back({"x-amz-checksum-type", "FULL_OBJECT"});
+  }
+  add_metadata(metadata, request);
+  Answer<std::string> answer{call(object, std::move(request), stop), {}};
+  if (answer.reply.failure != FailureClass::kNone) return answer;
+  auto id = read_upload_id(answer.reply.http.body);
+  if (id) {
+    answer.value = std::move(*id);
+  } else {
+    answer.reply = nonsense(std::move(answer.reply), id.error().what);
+  }
+  return answer;
+}
+
+Answer<std::string> Client::upload_part(const Object& object, const std::string& upload_id,
+                                        std::int64_t number, FilePart& body, const Digest& digest,
+                                        const std::stop_token& stop) {
+  AwsCall request;
+  request.operation = "UploadPart";
+  request.method = "PUT";
+  request.query =
+      "partNumber=" + std::to_string(number) + "&uploadId=" + percent_encoded(upload_id, false);
+  describe_body(request, body, digest, setup_.hashes_bodies);
+  if (!setup_.overridden) add_crc32(request, digest.crc32);
+  return etag_of(call(object, std::move(request), stop));
+}
+
+Answer<std::vector<ListedPart>> Client::list_parts(const Object& object,
+                                                   const std::string& upload_id,
+                                                   const std::stop_token& stop) {
+  Answer<std::vector<ListedPart>> answer;
+  std::int64_t marker = 0;
+  for (int pages = 0; pages < kPagesMax; ++pages) {
+    AwsCall request;
+    request.operation = "ListParts";
+    request.method = "GET";
+    request.query = "part-number-marker=" + std::to_string(marker) +
+                    "&uploadId=" + percent_encoded(upload_id, false);
+    answer.reply = call(object, std::move(request), stop);
+    if (answer.reply.failure != FailureClass::kNone) return answer;
+    auto page = read_parts(answer.reply.http.body);
+    if (!page) {
+      answer.reply = nonsense(std::move(answer.reply), page.error().what);
+      return answer;
+    }
+    for (ListedPart& part : page->parts) answer.value.push_back(std::move(part));
+    if (!page->next_marker || *page->next_marker <= marker) return answer;
+    if (answer.value.size() >= kPartsMax) return answer;
+    marker = *page->next_marker;
+  }
+  return answer;
+}
+
+AwsReply Client::complete_upload(const Object& object, const std::string& upload_id,
+                                 const std::vector<StoredPart>& parts, std::int64_t part_bytes,
+                                 std::int64_t bytes, const std::stop_token& stop) {
+  std::vector<CompletedPart> listed;
+  std::uint32_t crc32 = 0;
+  std::int64_t left = bytes;
+  for (const StoredPart& part : parts) {
+    listed.push_back({static_cast<std::int64_t>(listed.size()) + 1, part.etag});
+    crc32 = crc32_joined(crc32, part.digest.crc32, std::min(left, part_bytes));
+    left -= part_bytes;
+  }
+  const std::string body = complete_body(listed);
+  AwsCall request;
+  request.operation = "CompleteMultipartUpload";
+  request.query = "uploadId=" + percent_encoded(upload_id, false);
+  request.headers.push_back({"Content-Type", "application/xml"});
+  if (!setup_.overridden) {
+    request.headers.push_back({"x-amz-checksum-type", "FULL_OBJECT"});
+    request.headers.push_back({"x-amz-checksum-crc32", base64_of_crc32(crc32)});
+  }
+  request.body = as_bytes(body);
+  request.patience_ms = kCompletePatienceMs;
+  AwsReply reply = call(object, std::move(request), stop);
+  if (reply.failure != FailureClass::kNone) return reply;
+  auto read = read_complete(reply.http);
+  if (!read) return nonsense(std::move(reply), read.error().what);
+  if (const auto& error = *read) {
+    reply.failure = error->failure;
+    reply.code = error->code;
+    reply.message = error->message;
+    reply.error = error->text(reply.http.status);
+  }
+  return reply;
+}
+
+AwsReply Client::abort_upload(const Object& object, const std::string& upload_id,
+                              const std::stop_token& stop) {
+  AwsCall request;
+  request.operation = "AbortMultipartUpload";
+  request.method = "DELETE";
+  request.query = "uploadId=" + percent_encoded(upload_id, false);
+  return call(object, std::move(request), stop);
+}
+
+Answer<Client::Head> Client::head_object(const Object& object, const std::stop_token& stop) {
+  AwsCall request;
+  request.operation = "HeadObject";
+  request.method = "HEAD";
+  Answer<Head> answer{call(object, std::move(request), stop), {}};
+  if (answer.reply.failure != FailureClass::kNone) return answer;
+  const std::string_view length = answer.reply.http.header("content-length");
+  const auto* last = length.data() + length.size();
+  const auto [end, error] = std::from_chars(length.data(), last, answer.value.bytes);
+  if (error != std::errc{} || end != last) answer.value.bytes = -1;
+  answer.value.etag = unquoted(answer.reply.http.header("etag"));
+  return answer;
+}
+
+}  // namespace weir::destination::s3

@@ -1,0 +1,94 @@
+#pragma once
+
+#include "base/clock.h"
+#include "base/metrics.h"
+#include "destination/s3/client.h"
+#include "destination/s3/input_file.h"
+#include "destination/s3/note.h"
+#include "destination/s3/status.h"
+#include "destination/s3/task.h"
+#include "destination/s3/upload.h"
+#include "exporter/destination.h"
+#include "exporter/local_streams.h"
+
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+
+namespace weir::destination::s3 {
+
+/// Does the tasks of one stream, one after the other: each message names a file and the object it
+/// is to become (protocol.md §7). What becomes of a task is told in its status stream: one
+/// completed state for each, also when weir is killed in between.
+///
+/// How that holds: before a task's end is told, the note beside the position says how it ended and
+/// where in the status stream the message can stand at the earliest. Whoever finds such a note
+/// after a start looks there before telling it again. Tasks before the one in the note are done.
+class S3Destination final : public exporter::Destination, private UploadEvents {
+ public:
+  struct Setup {
+    std::string stream_name;
+    std::string identifier;
+    std::string status_stream;  ///< "" = nobody is told
+    model::StatusLevel status_level = model::StatusLevel::kInfo;
+    std::int64_t threshold_bytes = kPartBytesMin;
+    std::int64_t part_bytes = kPartBytesMin;
+    InputRules input;
+    std::unique_ptr<Client> client;
+    std::shared_ptr<exporter::LocalStreams> streams;  ///< null: as without a status stream
+    std::shared_ptr<exporter::Notes> notes;           ///< null: nothing survives the process
+  };
+  S3Destination(Setup setup, Clock& clock, metrics::Registry& metrics);
+  ~S3Destination() override;
+
+  [[nodiscard]] Limits limits() const override;
+  exporter::Outcome deliver(const exporter::Batch& batch, std::stop_token stop) override;
+  [[nodiscard]] std::string host() const override { return setup_.client->host(); }
+
+ private:
+  /// The task under way.
+  struct Run {
+    TaskName name;
+    TaskDocument document;
+    bool in_progress_told = false;
+    std::unique_ptr<Upload> upload;
+    std::optional<TaskEnd> end;
+    bool maybe_told = false;  ///< an earlier process may have told the end
+  };
+
+  void upload_changed(const BegunUpload& upload) override;
+  void part_stored(std::int64_t number, std::int64_t count) override;
+  void left_behind(const std::string& why) override;
+
+  void recall();
+  bool take_up(const exporter::Message& message, const std::stop_token& stop);
+  bool give_up_other_upload(const std::stop_token& stop);
+  exporter::Outcome work(const exporter::Message& message, const std::stop_token& stop);
+  exporter::Outcome upload(const std::stop_token& stop);
+  std::optional<std::string> plan(const Task& task);
+  exporter::Outcome end(TaskStatus status, std::string message, const std::stop_token& stop);
+  exporter::Outcome tell_end(const std::stop_token& stop);
+  [[nodiscard]] bool end_was_told() const;
+  [[nodiscard]] bool expired(const exporter::Message& message) const;
+  [[nodiscard]] bool is_told(model::StatusLevel level) const;
+  bool tell(TaskStatus status, model::StatusLevel level, const std::string& message,
+            const std::stop_token& stop);
+  void dropped(const Error& error);
+  void remember();
+
+  Setup setup_;
+  Clock& clock_;
+  metrics::Registry& metrics_;
+  Note note_;
+  bool recalled_ = false;
+  /// The note is from an earlier process or definition: tasks before it were done by that.
+  bool note_is_inherited_ = false;
+  std::optional<Run> run_;
+  std::stop_token stop_;  // of the delivery under way, for what happens during an upload
+  bool status_trouble_logged_ = false;
+  bool week_year_logged_ = false;
+  bool note_trouble_logged_ = false;
+};
+
+}  // namespace weir::destination::s3
