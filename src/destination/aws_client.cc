@@ -176,6 +176,7 @@ HttpResponse AwsClient::send_signed(const AwsCall& call, const std::string& payl
   request.headers = {{"Host", url.authority()}, {"User-Agent", "weir/" WEIR_VERSION}};
   request.headers.insert(request.headers.end(), call.headers.begin(), call.headers.end());
   SigningInput input;
+  time_told_ = time_told_ || (response.status != 0 && parse_http_date(response.header("date")));
   input.method = request.method;
   input.path = url.path;
   input.query = url.query;
@@ -187,6 +188,11 @@ HttpResponse AwsClient::send_signed(const AwsCall& call, const std::string& payl
   auto added = signer_for(call.region.empty() ? region_ : call.region)
                    .sign(input, credentials, skew_.wall_ms(clock_));
   for (HttpHeader& header : added) request.headers.push_back(std::move(header));
+std::optional<std::int64_t> AwsClient::service_wall_ms() const {
+  if (!time_told_) return std::nullopt;
+  return skew_.wall_ms(clock_);
+}
+
   HttpResponse response = transport_->send(request, std::move(stop));
   offset_changed_ = learn_time(response, sent_at, sent_wall_ms);
   return response;

@@ -91,6 +91,9 @@ class AwsClient {
 
   /// Names the server, for `Destination::host`.
   [[nodiscard]] std::string host() const { return endpoint_.origin(); }
+  /// The service's time now, once an answer has told it.
+  [[nodiscard]] std::optional<std::int64_t> service_wall_ms() const;
+
 
  private:
   HttpResponse send_signed(const AwsCall& call, const std::string& payload_hash,
@@ -114,3 +117,4 @@ class AwsClient {
 };
 
 }  // namespace weir::destination
+  bool time_told_ = false;

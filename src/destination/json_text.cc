@@ -5,8 +5,15 @@
 namespace weir::destination {
 namespace {
 
-// Length of the valid UTF-8 sequence at the start of `text`, 0 if there is none.
-std::size_t sequence_length(std::string_view text) {
+void append_escape(ByteBuffer& to, unsigned char c) {
+  constexpr char kDigits[] = "0123456789abcdef";
+  const char text[] = {'\\', 'u', '0', '0', kDigits[c >> 4U], kDigits[c & 15U]};
+  to.append(as_bytes({text, sizeof text}));
+}
+
+}  // namespace
+
+std::size_t utf8_sequence_bytes(std::string_view text) {
   const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
   const auto continues = [&](std::size_t i, unsigned low, unsigned high) {
     return i < text.size() && byte(i) >= low && byte(i) <= high;
@@ -27,18 +34,10 @@ std::size_t sequence_length(std::string_view text) {
   return 0;
 }
 
-void append_escape(ByteBuffer& to, unsigned char c) {
-  constexpr char kDigits[] = "0123456789abcdef";
-  const char text[] = {'\\', 'u', '0', '0', kDigits[c >> 4U], kDigits[c & 15U]};
-  to.append(as_bytes({text, sizeof text}));
-}
-
-}  // namespace
-
 void append_json_text(ByteBuffer& to, std::string_view text) {
   while (!text.empty()) {
     const auto c = static_cast<unsigned char>(text.front());
-    std::size_t length = sequence_length(text);
+    std::size_t length = utf8_sequence_bytes(text);
     if (length == 0) {
       to.append(as_bytes("\xef\xbf\xbd"));
       length = 1;

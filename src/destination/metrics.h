@@ -2,7 +2,8 @@
 
 #include "base/metrics.h"
 
-/// What destinations count. `destination` is the type of export: kinesis, http, file.
+/// What destinations count. `destination` is the service or type of export: kinesis,
+/// firehose, iotsitewise, iotanalytics, http, file.
 namespace weir::destination {
 
 inline constexpr metrics::Descriptor kRequestsTotal = {
@@ -13,8 +14,9 @@ inline constexpr metrics::Descriptor kSentBytesTotal = {
     "Bytes of request bodies (for files: bytes written) of answered and unanswered tries."};
 inline constexpr metrics::Descriptor kRejectedMessagesTotal = {
     "weir_destination_rejected_messages_total", metrics::Type::kCounter, "destination,reason",
-    "Messages that a destination can never accept: too_large was not sent at all, refused was "
-    "refused by the destination when it was alone in a request."};
+    "Messages that a destination can never accept. Not sent at all: too_large, malformed (no entry "
+    "for the service), out_of_range (values too old or ahead of time). refused: by the "
+    "destination, when it was alone in a request."};
 inline constexpr metrics::Descriptor kPartitionKeyFallbackTotal = {
     "weir_destination_partition_key_fallback_messages_total", metrics::Type::kCounter,
     "destination",

@@ -113,6 +113,7 @@ struct KinesisOptions {
 };
 
 struct FirehoseOptions {
+  Ordering ordering = Ordering::kBatch;  ///< kBatch, or kStrict for one record per call
   std::string delimiter = "\n";  ///< added to messages that do not end with it; "" adds nothing
   bool packing = false;          ///< consecutive messages in one record
   std::int64_t packing_bytes_max = 1'024'000;    ///< of one record before compression

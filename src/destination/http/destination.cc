@@ -1,6 +1,7 @@
 #include "destination/http/destination.h"
 
 #include "base/log.h"
+#include "destination/compression.h"
 #include "destination/http/request.h"
 #include "destination/metrics.h"
 
@@ -205,6 +206,15 @@ HttpDestination::Answer HttpDestination::post(const std::string& stream_name,
   } else {
     request.body = messages.front().payload;
     request.headers = raw_headers(stream_name, messages.front());
+  }
+  if (setup_.options.compression != Compression::kNone) {
+    // Without memory for a compressor the body goes as it is.
+    if (auto packed = compressed(request.body, setup_.options.compression)) {
+      body = std::move(*packed);
+      request.body = body.bytes();
+      request.headers.push_back(
+          {"Content-Encoding", std::string(compression_name(setup_.options.compression))});
+    }
   }
   for (const auto& [name, value] : setup_.options.headers) {
     // The operator's Content-Type or User-Agent replaces ours.

@@ -1,6 +1,7 @@
 #include "destination/http/destination.h"
 
 #include "destination/http/target.h"
+#include "destination/testing/decompressed.h"
 #include "destination/testing/scripted_transport.h"
 
 #include <cstdlib>
@@ -99,6 +100,30 @@ TEST_F(HttpTest, JsonPostsAnArrayOfMessages) {
   EXPECT_EQ(script->seen[0].body,
             R"([{"streamName":"pumps","sequenceNumber":7,"ingestTime":1700,"payload":"AP9o"},)"
             R"({"streamName":"pumps","sequenceNumber":8,"ingestTime":1700,"payload":"Yg=="}])");
+}
+
+TEST_F(HttpTest, BodiesAreCompressedWhereTheOperatorSaysSo) {
+  const std::string payload(2000, 'z');
+  for (const auto& [compression, name] :
+       {std::pair{Compression::kGzip, "gzip"}, std::pair{Compression::kZstd, "zstd"}}) {
+    options.compression = compression;
+    for (const auto each :
+         {model::ExportFormat::kRawNotBatched, model::ExportFormat::kJsonBatched}) {
+      format = each;
+      made.reset();
+      script->seen.clear();
+      EXPECT_EQ(verdicts(deliver({payload})), "all d");
+      ASSERT_EQ(script->seen.size(), 1U);
+      EXPECT_EQ(script->seen[0].header("Content-Encoding"), name);
+      EXPECT_LT(script->seen[0].body.size(), 300U);
+      const std::string plain = testing::decompressed(script->seen[0].body);
+      if (each == model::ExportFormat::kRawNotBatched) {
+        EXPECT_EQ(plain, payload);
+      } else {
+        EXPECT_EQ(Json::parse(plain).size(), 1U);
+      }
+    }
+  }
 }
 
 TEST_F(HttpTest, EveryAnswerHasItsClass) {

@@ -2,8 +2,12 @@
 
 #include "base/log.h"
 #include "base/mutex.h"
+#include "destination/compression.h"
+#include "destination/kinesis/aggregate.h"
 #include "destination/kinesis/response.h"
+#include "destination/lines.h"
 #include "destination/metrics.h"
+#include "destination/split_delivery.h"
 
 #include <algorithm>
 #include <condition_variable>
@@ -25,8 +29,9 @@ constexpr std::int64_t kStrictRecordsMax = 100;  // one call each: keeps a deliv
 constexpr std::int64_t kServiceBytesMax = 10 << 20;
 constexpr std::size_t kTargetCharactersMax = 128;
 constexpr std::size_t kStrictKeysMax = 10'000;
-// One bad record in 500 takes 18 calls to find; with many, the next delivery goes on.
-constexpr int kCallsPerDeliveryMax = 128;
+constexpr std::int64_t kAggregatedMessagesMax = 20'000;
+// Each message of an aggregate costs about this besides itself.
+constexpr std::int64_t kAggregatedOverheadBytes = 12;
 
 // Codes of single records are worth another try unless a person must act.
 FailureClass class_of_record(const FailedRecord& record) {
@@ -36,12 +41,6 @@ FailureClass class_of_record(const FailedRecord& record) {
   return record.code.starts_with("KMS") && record.code != "KMSThrottlingException"
              ? FailureClass::kOperator
              : failure;
-}
-
-AwsReply nonsense(AwsReply reply, const Error& error) {
-  reply.failure = FailureClass::kTransient;
-  reply.error = log::escaped("HTTP " + std::to_string(reply.http.status) + ": " + error.what);
-  return reply;
 }
 
 // The records may be fine: it is the name in our request that the service does not take.
@@ -69,217 +68,247 @@ Result<void> validate(const std::string& target, const KinesisOptions& options) 
                 "the size limits of a Kinesis export must be 1 <= record_bytes_max <= "
                 "call_bytes_max <= 10485760");
   }
+  if (options.aggregation != Aggregation::kNone && options.ordering == Ordering::kStrict) {
+    return fail(Errc::kInvalidArgument,
+                "ordering strict sends one message per call; it cannot be had with aggregation");
+  }
+  if (options.aggregation == Aggregation::kKpl && options.compression != Compression::kNone) {
+    return fail(Errc::kInvalidArgument,
+                "consumers cannot take apart a compressed kpl aggregate; choose aggregation lines "
+                "or no compression");
+  }
   return {};
 }
 
-// The state of one `deliver`: what is known of each record, and which ranges are still to be sent.
-class KinesisDestination::Delivery {
+// The state of one `deliver`.
+class KinesisDestination::Delivery final : private SplitDelivery::Service {
  public:
   Delivery(KinesisDestination& owner, const exporter::Batch& batch, std::stop_token stop)
-      : owner_(owner), batch_(batch), stop_(std::move(stop)), outcomes_(batch.size()) {}
+      : owner_(owner),
+        options_(owner.setup_.options),
+        messages_(batch.messages()),
+        stop_(std::move(stop)),
+        split_(batch, "kinesis", owner.metrics_, stop_) {}
 
   Outcome run() {
-    prepare();
-    if (owner_.setup_.options.ordering == Ordering::kStrict) {
+    make_keys();
+    if (options_.ordering == Ordering::kStrict) {
       send_one_by_one();
     } else {
-      if (!sent_.empty()) ranges_.push_back({0, sent_.size()});
-      while (!ranges_.empty() && !halted_) send_next_range();
-      if (owner_.setup_.options.ordering == Ordering::kPerKey) repeat_keys_of_failures();
+      split_.run(*this, order_, make_units());
+      if (options_.ordering == Ordering::kPerKey) repeat_keys_of_failures();
     }
-    return outcome();
+    return split_.outcome();
   }
 
  private:
-  struct Range {
-    std::size_t begin;
-    std::size_t end;
+  // A record as it is sent; `owned` holds its data unless that is a message as it is.
+  struct Built {
+    ByteBuffer owned;
+    Record record;
   };
 
-  // Makes the keys and sorts out what can never fit.
-  void prepare() {
-    const auto& messages = batch_.messages();
-    keys_.reserve(messages.size());
-    sent_.reserve(messages.size());
-    const std::int64_t bytes_max = owner_.setup_.options.record_bytes_max;
-    for (std::size_t i = 0; i < messages.size(); ++i) {
-      keys_.push_back(owner_.setup_.keys.make(messages[i]));
-      const Record record{messages[i].payload, keys_.back()};
-      if (record.bytes() > bytes_max) {
-        reject(i, "too_large",
-               "data and partition key have " + std::to_string(record.bytes()) +
-                   " bytes, the limit is " + std::to_string(bytes_max));
+  // Makes the keys and sorts out what can never fit. One key for a whole aggregate is made later,
+  // when it is known what the aggregate holds.
+  void make_keys() {
+    keys_.resize(messages_.size());
+    const bool later = aggregates() && options_.partition_key.kind == PartitionKey::Kind::kRandom;
+    for (std::size_t i = 0; i < messages_.size(); ++i) {
+      if (!later) keys_[i] = owner_.setup_.keys.make(messages_[i]);
+      const std::size_t key_bytes = later ? owner_.setup_.keys.bytes_max() : keys_[i].size();
+      const auto bytes = static_cast<std::int64_t>(data_bytes(messages_[i].payload) + key_bytes);
+      if (bytes > options_.record_bytes_max) {
+        split_.reject(i, "too_large",
+                      "data and partition key have " + std::to_string(bytes) +
+                          " bytes, the limit is " + std::to_string(options_.record_bytes_max));
       } else {
-        sent_.push_back(i);
+        order_.push_back(i);
       }
     }
-    records_.reserve(sent_.size());
-    for (const std::size_t i : sent_) records_.push_back({messages[i].payload, keys_[i]});
   }
 
-  void reject(std::size_t index, const char* reason, std::string text) {
-    outcomes_[index] = {Verdict::kRejected, FailureClass::kPoison, std::move(text)};
-    owner_.metrics_.counter(kRejectedMessagesTotal, {"kinesis", reason}).add();
-  }
+  [[nodiscard]] bool aggregates() const { return options_.aggregation != Aggregation::kNone; }
 
-  void halt(AwsReply reply) {
-    halted_ = true;
-    last_ = std::move(reply);
-  }
-
-  [[nodiscard]] bool may_call() {
-    if (stop_.stop_requested() || calls_ >= kCallsPerDeliveryMax) {
-      AwsReply reply;
-      reply.failure = FailureClass::kTransient;
-      reply.error = stop_.stop_requested() ? "interrupted because weir or the export is stopping"
-                                           : "isolating refused records goes on with the next try";
-      halt(std::move(reply));
-      return false;
+  // What a message alone takes in a record.
+  [[nodiscard]] std::size_t data_bytes(Bytes payload) const {
+    if (options_.aggregation == Aggregation::kKpl && looks_aggregated(payload)) {
+      return AggregateSize(owner_.setup_.keys.bytes_max()).with(payload.size());
     }
-    ++calls_;
-    owner_.pause_between_calls(stop_);
-    return true;
+    const std::size_t lines = options_.aggregation == Aggregation::kLines ? 1 : 0;
+    const std::size_t plain = payload.size() + lines;
+    if (options_.compression == Compression::kNone) return plain;
+    const std::size_t most = compressed_bytes_max(plain, options_.compression);
+    if (static_cast<std::int64_t>(most) <= options_.record_bytes_max / 2) return most;
+    const auto packed = compressed(payload, options_.compression);
+    return packed ? packed->size() + lines : most;
   }
 
-  // The longest prefix of `range` that fits into one call, at least one record.
-  [[nodiscard]] Range prefix_that_fits(Range range) const {
+  std::vector<Unit> make_units() {
+    std::vector<Unit> units;
+    if (!aggregates()) {
+      units.reserve(order_.size());
+      for (std::size_t i = 0; i < order_.size(); ++i) units.push_back({i, 1});
+      return units;
+    }
+    // Messages of one key stand together, each group in stream order.
+    std::map<std::string_view, std::vector<std::size_t>> groups;
+    for (const std::size_t i : order_) groups[keys_[i]].push_back(i);
+    order_.clear();
+    for (const auto& [key, group] : groups) divide(key.size(), group, units);
+    std::sort(units.begin(), units.end(), [this](const Unit& left, const Unit& right) {
+      return order_[left.begin] < order_[right.begin];
+    });
+    for (const Unit& unit : units) {
+      if (!keys_[order_[unit.begin]].empty()) continue;
+      const std::string key = owner_.setup_.keys.make(messages_[order_[unit.begin]]);
+      for (std::size_t i = 0; i < unit.count; ++i) keys_[order_[unit.begin + i]] = key;
+    }
+    return units;
+  }
+
+  // Appends `group` to the order and divides it into units that are not too large.
+  void divide(std::size_t key_bytes, const std::vector<std::size_t>& group,
+              std::vector<Unit>& units) {
+    if (key_bytes == 0) key_bytes = owner_.setup_.keys.bytes_max();
+    const auto most = static_cast<std::size_t>(
+        std::min(options_.aggregation_bytes_max,
+                 options_.record_bytes_max - static_cast<std::int64_t>(key_bytes)));
+    const bool kpl = options_.aggregation == Aggregation::kKpl;
+    AggregateSize container(key_bytes);
+    std::size_t lines = 0;
+    bool open = false;
+    for (const std::size_t i : group) {
+      const std::size_t bytes = messages_[i].payload.size();
+      const std::size_t with = kpl ? container.with(bytes)
+                                   : compressed_bytes_max(lines + bytes + 1, options_.compression);
+      if (!open || with > most) {
+        units.push_back({order_.size(), 0});
+        container = AggregateSize(key_bytes);
+        lines = 0;
+        open = true;
+      }
+      container.add(bytes);
+      lines += bytes + 1;
+      ++units.back().count;
+      order_.push_back(i);
+    }
+  }
+
+  Built build(const Unit& unit) const {
+    const std::string& key = keys_[order_[unit.begin]];
+    const Bytes first = messages_[order_[unit.begin]].payload;
+    const bool kpl = options_.aggregation == Aggregation::kKpl;
+    Built built{{}, {first, key}};
+    if (kpl && (unit.count > 1 || looks_aggregated(first))) {
+      std::vector<Bytes> inside;
+      for (std::size_t i = 0; i < unit.count; ++i) {
+        inside.push_back(messages_[order_[unit.begin + i]].payload);
+      }
+      built.owned = aggregate(key, inside);
+    } else if (options_.aggregation == Aggregation::kLines) {
+      for (std::size_t i = 0; i < unit.count; ++i) {
+        append_line(built.owned, messages_[order_[unit.begin + i]].payload, "\n");
+      }
+    }
+    if (options_.compression != Compression::kNone) {
+      const Bytes plain = built.owned.empty() ? first : built.owned.bytes();
+      // Without memory for a compressor the data goes as it is rather than not at all: readers
+      // recognise compressed data by its first bytes.
+      if (auto packed = compressed(plain, options_.compression)) built.owned = std::move(*packed);
+    }
+    if (!built.owned.empty()) built.record.data = built.owned.bytes();
+    return built;
+  }
+
+  std::size_t fit(std::span<const Unit> units) override {
+    built_.clear();
+    built_.reserve(std::min<std::size_t>(units.size(), kRecordsPerCallMax));
     std::int64_t bytes = 0;
-    std::size_t end = range.begin;
-    while (end < range.end && end - range.begin < kRecordsPerCallMax) {
-      bytes += records_[end].bytes();
-      if (end > range.begin && bytes > owner_.setup_.options.call_bytes_max) break;
-      ++end;
+    for (const Unit& unit : units) {
+      if (built_.size() == kRecordsPerCallMax) break;
+      Built built = build(unit);
+      bytes += built.record.bytes();
+      if (!built_.empty() && bytes > options_.call_bytes_max) break;
+      built_.push_back(std::move(built));
     }
-    return {range.begin, end};
+    return built_.size();
   }
 
-  void send_next_range() {
-    const Range whole = ranges_.back();
-    ranges_.pop_back();
-    const Range range = prefix_that_fits(whole);
-    if (range.end < whole.end) ranges_.push_back({range.end, whole.end});
-    if (!may_call()) return;
-    const auto records =
-        std::span<const Record>(records_).subspan(range.begin, range.end - range.begin);
-    AwsReply reply = owner_.put_records(records, stop_);
-    if (reply.failure == FailureClass::kNone) {
-      take_results(range, std::move(reply));
-    } else if (reply.failure == FailureClass::kPoison) {
-      isolate(range, reply);
-    } else {
-      halt(std::move(reply));
+  CallResult send(std::span<const Unit> units, const std::stop_token& stop) override {
+    owner_.pause_between_calls(stop);
+    std::vector<Record> records;
+    records.reserve(units.size());
+    for (std::size_t i = 0; i < units.size(); ++i) records.push_back(built_[i].record);
+    CallResult result;
+    result.reply = owner_.put_records(records, stop);
+    if (result.reply.failure == FailureClass::kPoison) {
+      result.blamed = blamed_record(result.reply.message, units.size());
     }
-  }
-
-  void take_results(Range range, AwsReply reply) {
-    auto failed = read_put_records(reply.http.body, range.end - range.begin);
+    if (result.reply.failure != FailureClass::kNone) return result;
+    auto failed = read_put_records(result.reply.http.body, units.size());
     if (!failed) {
-      const Error error = failed.error();
-      halt(nonsense(std::move(reply), error));
-      return;
+      result.reply = unbelievable(std::move(result.reply), failed.error());
+      return result;
     }
-    for (std::size_t i = range.begin; i < range.end; ++i) {
-      outcomes_[sent_[i]].verdict = Verdict::kDelivered;
-    }
-    if (failed->empty()) return;
     for (const FailedRecord& record : *failed) {
-      outcomes_[sent_[range.begin + record.index]] = {
-          Verdict::kRetry, class_of_record(record),
-          log::escaped(record.code + ": " + record.message)};
+      result.failed.push_back({record.index,
+                               {Verdict::kRetry, class_of_record(record),
+                                log::escaped(record.code + ": " + record.message)}});
     }
-    const RecordOutcome& first = outcomes_[sent_[range.begin + failed->front().index]];
-    reply.failure = first.failure;
-    reply.error =
-        log::escaped(std::to_string(failed->size()) + " of " +
-                     std::to_string(range.end - range.begin) + " records failed: " + first.reason);
-    halt(std::move(reply));
-  }
-
-  // The service refused the call because of some record: find it.
-  void isolate(Range range, const AwsReply& reply) {
-    const std::size_t count = range.end - range.begin;
-    if (count == 1) {
-      reject(sent_[range.begin], "refused", reply.error);
-      return;
-    }
-    const auto push = [this](std::size_t begin, std::size_t end) {
-      if (begin < end) ranges_.push_back({begin, end});
-    };
-    if (const auto blamed = blamed_record(reply.message, count)) {
-      const std::size_t at = range.begin + *blamed;
-      push(at + 1, range.end);
-      push(at, at + 1);
-      push(range.begin, at);
-    } else {
-      const std::size_t middle = range.begin + count / 2;
-      push(middle, range.end);
-      push(range.begin, middle);
-    }
+    return result;
   }
 
   void send_one_by_one() {
-    for (std::size_t i = 0; i < records_.size() && !halted_; ++i) {
-      if (!may_call()) return;
-      AwsReply reply = owner_.put_record(records_[i], stop_);
+    for (const std::size_t i : order_) {
+      if (!split_.may_call()) return;
+      owner_.pause_between_calls(stop_);
+      const Built built = build_alone(i);
+      AwsReply reply = owner_.put_record(built.record, stop_);
       if (reply.failure == FailureClass::kNone) {
-        outcomes_[sent_[i]].verdict = Verdict::kDelivered;
+        split_.records()[i].verdict = Verdict::kDelivered;
       } else if (reply.failure == FailureClass::kPoison) {
-        reject(sent_[i], "refused", reply.error);
+        split_.reject(i, "refused", reply.error);
       } else {
-        outcomes_[sent_[i]].failure = reply.failure;
-        outcomes_[sent_[i]].reason = reply.error;
-        halt(std::move(reply));
+        split_.records()[i].failure = reply.failure;
+        split_.records()[i].reason = reply.error;
+        split_.halt(std::move(reply));
+        return;
       }
     }
+  }
+
+  // Ordering strict does not aggregate.
+  [[nodiscard]] Built build_alone(std::size_t message) const {
+    Built built{{}, {messages_[message].payload, keys_[message]}};
+    if (options_.compression == Compression::kNone) return built;
+    if (auto packed = compressed(built.record.data, options_.compression)) {
+      built.owned = std::move(*packed);
+      built.record.data = built.owned.bytes();
+    }
+    return built;
   }
 
   // Ordering per_key: what came behind a failed record of the same key is sent again behind it.
   void repeat_keys_of_failures() {
     std::set<std::string_view> failed;
-    for (const std::size_t i : sent_) {
-      if (outcomes_[i].verdict == Verdict::kRetry) failed.insert(keys_[i]);
-      if (outcomes_[i].verdict == Verdict::kDelivered && failed.contains(keys_[i])) {
-        outcomes_[i] = {Verdict::kRetry, last_.failure,
-                        "sent again because an earlier record of its partition key failed"};
+    auto& records = split_.records();
+    for (std::size_t i = 0; i < records.size(); ++i) {
+      if (records[i].verdict == Verdict::kRetry) failed.insert(keys_[i]);
+      if (records[i].verdict == Verdict::kDelivered && failed.contains(keys_[i])) {
+        records[i] = {Verdict::kRetry, split_.last().failure,
+                      "sent again because an earlier record of its partition key failed"};
       }
     }
   }
 
-  Outcome outcome() {
-    const auto count = [this](Verdict verdict) {
-      return std::count_if(outcomes_.begin(), outcomes_.end(),
-                           [verdict](const RecordOutcome& r) { return r.verdict == verdict; });
-    };
-    const auto all = static_cast<std::ptrdiff_t>(outcomes_.size());
-    if (count(Verdict::kDelivered) == all) return Outcome::delivered();
-    if (count(Verdict::kRetry) == all && last_.http.status / 100 != 2) return last_.outcome();
-    Outcome outcome = halted_ ? last_.outcome() : Outcome::rejected({});
-    if (!halted_) {
-      const auto refused =
-          std::find_if(outcomes_.begin(), outcomes_.end(),
-                       [](const RecordOutcome& r) { return r.verdict == Verdict::kRejected; });
-      outcome.error = refused->reason;
-    }
-    for (RecordOutcome& record : outcomes_) {
-      if (record.verdict != Verdict::kRetry || !record.reason.empty()) continue;
-      record.failure = outcome.failure;
-      record.reason = outcome.error;
-    }
-    outcome.records = std::move(outcomes_);
-    return outcome;
-  }
-
   KinesisDestination& owner_;
-  const exporter::Batch& batch_;
+  const KinesisOptions& options_;
+  const std::vector<exporter::Message>& messages_;
   const std::stop_token stop_;
-  std::vector<RecordOutcome> outcomes_;  // by index in the batch
-  std::vector<std::string> keys_;        // by index in the batch
-  std::vector<std::size_t> sent_;        // what can be sent, as indices in the batch
-  std::vector<Record> records_;          // the same, ready to be written
-  std::vector<Range> ranges_;            // of `records_`, the next one last
-  int calls_ = 0;
-  bool halted_ = false;
-  AwsReply last_;
+  SplitDelivery split_;
+  std::vector<std::string> keys_;   // by index in the batch
+  std::vector<std::size_t> order_;  // what can be sent, as indices in the batch
+  std::vector<Built> built_;        // what `fit` counted, for `send`
 };
 
 KinesisDestination::KinesisDestination(Setup setup, Clock& clock, metrics::Registry& metrics)
@@ -293,6 +322,10 @@ exporter::Destination::Limits KinesisDestination::limits() const {
       setup_.options.ordering == Ordering::kStrict ? kStrictRecordsMax : kRecordsPerCallMax;
   limits.batch_bytes_max = setup_.options.call_bytes_max;
   limits.message_overhead_bytes = static_cast<std::int64_t>(setup_.keys.bytes_max());
+  if (setup_.options.aggregation != Aggregation::kNone) {
+    limits.messages_max = kAggregatedMessagesMax;
+    limits.message_overhead_bytes = kAggregatedOverheadBytes;
+  }
   return limits;
 }
 
@@ -330,7 +363,7 @@ AwsReply KinesisDestination::put_record(const Record& record, const std::stop_to
     }
     if (reply.failure != FailureClass::kNone) return reply;
     auto number = read_put_record(reply.http.body);
-    if (!number) return nonsense(std::move(reply), number.error());
+    if (!number) return unbelievable(std::move(reply), number.error());
     if (chained) last_numbers_.insert_or_assign(std::string(record.key), std::move(*number));
     return reply;
   }

@@ -24,6 +24,9 @@ namespace weir::destination::kinesis {
 ///   another try too, so that the last copy of each key is in order.
 /// - ordering strict: PutRecord, one at a time, each naming the one before it.
 ///
+/// With aggregation, messages of one partition key share records: a Kinesis record is then taken,
+/// failed or refused for all messages in it, and a refused one is divided.
+///
 /// A call that the service refuses because of one record is split until that record is alone; only
 /// then is it rejected. All of this stops at the first failure that is worth a retry, so that no
 /// record is sent before an earlier one was taken or refused.

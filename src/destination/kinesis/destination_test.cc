@@ -1,7 +1,9 @@
 #include "destination/kinesis/destination.h"
 
+#include "destination/testing/decompressed.h"
 #include "destination/testing/scripted_transport.h"
 
+#include <functional>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 #include <openssl/evp.h>
@@ -16,6 +18,7 @@ using exporter::Outcome;
 using exporter::Verdict;
 using testing::answer;
 using testing::cut_answer;
+using testing::decompressed;
 using testing::no_answer;
 using testing::Script;
 using testing::ScriptedTransport;
@@ -58,12 +61,12 @@ class FakeKinesis {
     for (const Json& record : body.at("Records")) {
       ++index;
       const std::string data = from_base64(record.at("Data"));
-      if (poison.contains(data)) return refusal(index);
+      if (poison.contains(data) || (refuses && refuses(data))) return refusal(index);
     }
     int failures = 0;
     for (const Json& record : body.at("Records")) {
       const std::string data = from_base64(record.at("Data"));
-      if (failing.contains(data)) {
+      if (failing.contains(data) || (fails && fails(data))) {
         ++failures;
         results.push_back({{"ErrorCode", failing_code}, {"ErrorMessage", "later"}});
       } else {
@@ -84,6 +87,8 @@ class FakeKinesis {
   std::vector<std::size_t> calls;
   std::set<std::string> poison;
   std::set<std::string> failing;
+  std::function<bool(const std::string& data)> fails;
+  std::function<bool(const std::string& data)> refuses;
   std::string failing_code = "ProvisionedThroughputExceededException";
   bool names_the_record = true;
   bool answers_413 = false;
@@ -409,6 +414,135 @@ TEST(KinesisValidation, NamesAndLimits) {
   EXPECT_FALSE(validate("s", options));
   options.call_bytes_max = 1 << 20;
   EXPECT_FALSE(validate("s", options)) << "a record that fits into no call";
+}
+
+// The records in a container, read by the rules of protobuf; `data` itself if it is none.
+std::vector<std::string> inside(const std::string& data) {
+  if (!data.starts_with("\xf3\x89\x9a\xc2")) return {data};
+  std::vector<std::string> out;
+  std::size_t at = 4;
+  const auto varint = [&] {
+    std::size_t value = 0;
+    for (unsigned shift = 0;; shift += 7) {
+      const auto byte = static_cast<unsigned char>(data.at(at++));
+      value |= (byte & 0x7fULL) << shift;
+      if (byte < 0x80) return value;
+    }
+  };
+  while (at < data.size() - 16) {
+    const char tag = data.at(at++);
+    const std::size_t end = varint() + at;
+    if (tag == 0x1a) {
+      EXPECT_EQ(data.substr(at, 3), std::string("\x08\x00\x1a", 3));
+      at += 3;
+      const std::size_t bytes = varint();
+      out.push_back(data.substr(at, bytes));
+    }
+    at = end;
+  }
+  return out;
+}
+
+TEST_F(KinesisTest, ManyMessagesShareARecordUnderOneKey) {
+  options.aggregation = Aggregation::kKpl;
+  EXPECT_TRUE(destination().limits().messages_max > 500);
+  EXPECT_EQ(deliver({"a", "b", "c"}).verdict, Verdict::kDelivered);
+  ASSERT_EQ(service.stored.size(), 1U);
+  EXPECT_EQ(inside(service.stored[0].data), (std::vector<std::string>{"a", "b", "c"}));
+  EXPECT_NE(service.stored[0].data.find(service.stored[0].key), std::string::npos)
+      << "the key inside is the key outside";
+  EXPECT_EQ(deliver({"d", "e"}).verdict, Verdict::kDelivered);
+  EXPECT_NE(service.stored[0].key, service.stored[1].key) << "random keys are fresh for each";
+}
+
+TEST_F(KinesisTest, AggregatesHaveOneKeyEach) {
+  options.aggregation = Aggregation::kKpl;
+  options.partition_key = {PartitionKey::Kind::kField, "/k"};
+  const std::vector<std::string> messages = {R"({"k":"x","n":1})", R"({"k":"y","n":2})",
+                                             R"({"k":"x","n":3})", R"({"k":"z","n":4})"};
+  EXPECT_EQ(deliver(messages).verdict, Verdict::kDelivered);
+  ASSERT_EQ(service.stored.size(), 3U);
+  EXPECT_EQ(service.stored[0].key, "x");
+  EXPECT_EQ(inside(service.stored[0].data), (std::vector<std::string>{messages[0], messages[2]}));
+  EXPECT_EQ(service.stored[1].data, messages[1]) << "alone in its key it goes plain";
+  EXPECT_EQ(service.stored[2].data, messages[3]);
+}
+
+TEST_F(KinesisTest, AMessageThatLooksLikeAContainerIsWrapped) {
+  options.aggregation = Aggregation::kKpl;
+  const std::string odd = "\xf3\x89\x9a\xc2 not a container";
+  EXPECT_EQ(deliver({odd}).verdict, Verdict::kDelivered);
+  ASSERT_EQ(service.stored.size(), 1U);
+  EXPECT_NE(service.stored[0].data, odd);
+  EXPECT_EQ(inside(service.stored[0].data), (std::vector<std::string>{odd}));
+}
+
+TEST_F(KinesisTest, AggregatesStayBelowTheirSizeAndFailAsOne) {
+  options.aggregation = Aggregation::kKpl;
+  options.aggregation_bytes_max = 120;  // head, digest and key take 58, a message 27
+  const std::string pad(20, '.');
+  const std::vector<std::string> messages = {"1" + pad, "2" + pad, "3" + pad, "4" + pad, "5" + pad};
+  service.fails = [](const std::string& data) { return inside(data).front().starts_with("3"); };
+  const Outcome outcome = deliver(messages);
+  ASSERT_EQ(outcome.records.size(), 5U);
+  for (const auto& record : service.stored) EXPECT_LE(record.data.size(), 120U);
+  EXPECT_EQ(verdicts(outcome), "ddrrd");
+}
+
+TEST_F(KinesisTest, ARefusedAggregateIsDividedUntilThePoisonIsAlone) {
+  options.aggregation = Aggregation::kKpl;
+  service.refuses = [](const std::string& data) {
+    return data.find("poison") != std::string::npos;
+  };
+  const Outcome outcome = deliver({"a", "b", "c", "poison", "d", "e", "f"});
+  EXPECT_EQ(verdicts(outcome), "dddxddd");
+  std::string all;
+  for (const auto& record : service.stored) {
+    for (const auto& message : inside(record.data)) all += message + " ";
+  }
+  EXPECT_EQ(all, "a b c d e f ");
+}
+
+TEST_F(KinesisTest, LinesAreReadByAnything) {
+  options.aggregation = Aggregation::kLines;
+  EXPECT_EQ(deliver({"a", "b\n", "c"}).verdict, Verdict::kDelivered);
+  ASSERT_EQ(service.stored.size(), 1U);
+  EXPECT_EQ(service.stored[0].data, "a\nb\nc\n");
+}
+
+TEST_F(KinesisTest, CompressedLinesAreReadByTheUsualTools) {
+  options.aggregation = Aggregation::kLines;
+  const std::string line(500, 'z');
+  for (const Compression compression : {Compression::kGzip, Compression::kZstd}) {
+    options.compression = compression;
+    made.reset();
+    service.stored.clear();
+    EXPECT_EQ(deliver({line, line}).verdict, Verdict::kDelivered);
+    ASSERT_EQ(service.stored.size(), 1U);
+    EXPECT_LT(service.stored[0].data.size(), 100U);
+    EXPECT_EQ(decompressed(service.stored[0].data), line + "\n" + line + "\n");
+  }
+}
+
+TEST_F(KinesisTest, ASizeThatOnlyCompressionMakesPossibleIsSent) {
+  options.compression = Compression::kGzip;
+  options.record_bytes_max = 300;
+  std::string noise;
+  for (int i = 0; noise.size() < 600; ++i) noise += std::to_string(i * 7919);
+  const Outcome outcome = deliver({std::string(5000, 'z'), noise});
+  EXPECT_EQ(verdicts(outcome), "dx");
+}
+
+TEST(KinesisOptionsTest, RefusesWhatConsumersCouldNotReadAndWhatContradictsItself) {
+  KinesisOptions options;
+  options.aggregation = Aggregation::kKpl;
+  EXPECT_TRUE(validate("s", options));
+  options.compression = Compression::kZstd;
+  EXPECT_FALSE(validate("s", options));
+  options.aggregation = Aggregation::kLines;
+  EXPECT_TRUE(validate("s", options));
+  options.ordering = Ordering::kStrict;
+  EXPECT_FALSE(validate("s", options));
 }
 
 }  // namespace
