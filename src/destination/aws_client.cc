@@ -18,22 +18,6 @@ using exporter::FailureClass;
 constexpr std::int64_t kRetryAfterMaxMs = 300'000;
 constexpr std::size_t kErrorBytesMax = 512;  // of texts about credentials, which name the fix
 
-Result<void> check_region(const std::string& region) {
-  if (region.empty()) {
-    return fail(Errc::kInvalidArgument,
-                "no AWS region; set AWS_REGION or the region in weir's configuration");
-  }
-  const bool valid =
-      region.size() <= 63 &&
-      region.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string::npos;
-  if (!valid) {
-    return fail(Errc::kInvalidArgument, "the AWS region '" + log::escaped(region, 80) +
-                                            "' is not one; set AWS_REGION to a name such as "
-                                            "eu-central-1");
-  }
-  return {};
-}
-
 // The address of one call: the path of the endpoint is a prefix, as it was written.
 Url target_of(Url url, const AwsCall& call) {
   if (call.path != "/") {
@@ -45,12 +29,6 @@ Url target_of(Url url, const AwsCall& call) {
     url.has_query = true;
   }
   return url;
-}
-
-std::string_view suffix_of(std::string_view region) {
-  if (region.starts_with("cn-")) return "amazonaws.com.cn";
-  if (region.starts_with("eusc-")) return "amazonaws.eu";
-  return "amazonaws.com";
 }
 
 std::optional<Duration> wanted_wait(const HttpResponse& response, std::int64_t now_wall_ms) {
@@ -73,26 +51,14 @@ AwsReply without_keys(const Error& error) {
   return reply;
 }
 
-}  // namespace
-
-Result<Url> aws_endpoint(const AwsOptions& aws, const AwsService& service) {
-  WEIR_RETURN_IF_ERROR(check_region(aws.region));
-  const auto own = aws.service_endpoint_urls.find(service.name);
-  const std::string& override_url = own != aws.service_endpoint_urls.end() && !own->second.empty()
-                                        ? own->second
-                                        : aws.endpoint_url;
-  if (override_url.empty()) {
-    return parse_url("https://" + service.host_prefix + "." + aws.region + "." +
-                     std::string(suffix_of(aws.region)) + "/");
-  }
-  auto url = parse_url(override_url);
-  if (!url) {
-    return fail(with_context("the endpoint override for " + service.name +
-                                 " (AWS_ENDPOINT_URL or its service's own variable)",
-                             std::move(url).error()));
-  }
-  return url;
+AwsReply without_place(const Error& error) {
+  AwsReply reply;
+  reply.failure = FailureClass::kOperator;
+  reply.error = log::escaped(error.what, kErrorBytesMax);
+  return reply;
 }
+
+}  // namespace
 
 AwsCall json_call(std::string_view target, std::string_view content_type, Bytes body) {
   AwsCall call;
@@ -123,6 +89,13 @@ AwsClient::AwsClient(AwsService service, std::string region, Url endpoint,
       metrics_(metrics) {}
 
 AwsReply AwsClient::call(const AwsCall& call, const std::stop_token& stop) {
+  if (find_place_) {
+    auto place = find_place_(stop);
+    if (!place) return without_place(place.error());
+    region_ = std::move(place->region);
+    endpoint_ = std::move(place->endpoint);
+    find_place_ = nullptr;
+  }
   auto credentials = credentials_->current(stop);
   if (!credentials) return without_keys(credentials.error());
   const std::string payload_hash =
@@ -153,7 +126,15 @@ AwsReply AwsClient::call(const AwsCall& call, const std::stop_token& stop) {
   if (reply.code == "SignatureDoesNotMatch" || reply.code == "AuthFailure") {
     reply.failure = FailureClass::kOperator;
   }
+  if (reply.failure == FailureClass::kCredentials) {
+    const CredentialsView view = credentials_->view();
+    if (!view.source.empty()) reply.error += "; the keys come from " + view.source;
+  }
   return reply;
+}
+
+std::string AwsClient::host() const {
+  return endpoint_.host.empty() ? std::string() : endpoint_.origin();
 }
 
 SigV4Signer& AwsClient::signer_for(const std::string& region) {
@@ -176,7 +157,6 @@ HttpResponse AwsClient::send_signed(const AwsCall& call, const std::string& payl
   request.headers = {{"Host", url.authority()}, {"User-Agent", "weir/" WEIR_VERSION}};
   request.headers.insert(request.headers.end(), call.headers.begin(), call.headers.end());
   SigningInput input;
-  time_told_ = time_told_ || (response.status != 0 && parse_http_date(response.header("date")));
   input.method = request.method;
   input.path = url.path;
   input.query = url.query;
@@ -188,11 +168,6 @@ HttpResponse AwsClient::send_signed(const AwsCall& call, const std::string& payl
   auto added = signer_for(call.region.empty() ? region_ : call.region)
                    .sign(input, credentials, skew_.wall_ms(clock_));
   for (HttpHeader& header : added) request.headers.push_back(std::move(header));
-std::optional<std::int64_t> AwsClient::service_wall_ms() const {
-  if (!time_told_) return std::nullopt;
-  return skew_.wall_ms(clock_);
-}
-
   HttpResponse response = transport_->send(request, std::move(stop));
   offset_changed_ = learn_time(response, sent_at, sent_wall_ms);
   return response;
@@ -201,6 +176,7 @@ std::optional<std::int64_t> AwsClient::service_wall_ms() const {
 // destinations.md §23: every answer tells the destination's time.
 bool AwsClient::learn_time(const HttpResponse& response, Instant sent_at,
                            std::int64_t sent_wall_ms) {
+  time_told_ = time_told_ || (response.status != 0 && parse_http_date(response.header("date")));
   const std::int64_t before_ms = skew_.offset_ms();
   const bool signed_wrong = skew_.learn(response, sent_at, sent_wall_ms, clock_);
   if (skew_.offset_ms() != before_ms) {
@@ -212,8 +188,17 @@ bool AwsClient::learn_time(const HttpResponse& response, Instant sent_at,
   return signed_wrong;
 }
 
+std::optional<std::int64_t> AwsClient::service_wall_ms() const {
+  if (!time_told_) return std::nullopt;
+  return skew_.wall_ms(clock_);
+}
+
 AwsReply AwsClient::judge(std::string_view operation, HttpResponse response) const {
   AwsReply reply;
+  if (response.connection_failed &&
+      response.error.find("Could not resolve host") != std::string::npos) {
+    response.error += "; is there a network, and is the region '" + region_ + "' right?";
+  }
   if (!response.complete()) {
     reply.failure = FailureClass::kTransient;
     reply.error = log::escaped(response.status == 0

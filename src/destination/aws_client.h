@@ -10,6 +10,7 @@
 #include "exporter/destination.h"
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <stop_token>
@@ -58,9 +59,10 @@ struct AwsCall {
 AwsCall json_call(std::string_view target, std::string_view content_type, Bytes body);
 
 /// The endpoint of `service`: an override from the options with its path, else the public host of
-/// the region. Pure.
+/// the region, in its FIPS or dual-stack form where the options ask for that. Pure.
 ///
-/// Errors: kInvalidArgument (no or malformed region, malformed override), saying what to set.
+/// Errors: kInvalidArgument (no or malformed region, malformed override, FIPS or dual-stack
+/// together with an override), saying what to set.
 Result<Url> aws_endpoint(const AwsOptions& aws, const AwsService& service);
 
 /// What became of one call. `http` is complete and its status 2xx exactly when `failure` is kNone.
@@ -89,11 +91,22 @@ class AwsClient {
   /// Signs and sends `call`. Blocks.
   AwsReply call(const AwsCall& call, const std::stop_token& stop);
 
-  /// Names the server, for `Destination::host`.
-  [[nodiscard]] std::string host() const { return endpoint_.origin(); }
   /// The service's time now, once an answer has told it.
   [[nodiscard]] std::optional<std::int64_t> service_wall_ms() const;
 
+  /// Names the server, for `Destination::host`.
+  [[nodiscard]] std::string host() const;
+
+  /// Where the service is, for a client that was made before its region was known.
+  struct Place {
+    std::string region;
+    Url endpoint;
+  };
+  /// Asked before the first call, and before the next ones until it knows; blocks. Until then
+  /// `host` is empty.
+  void find_place(std::function<Result<Place>(const std::stop_token&)> find) {
+    find_place_ = std::move(find);
+  }
 
  private:
   HttpResponse send_signed(const AwsCall& call, const std::string& payload_hash,
@@ -106,6 +119,7 @@ class AwsClient {
   AwsService service_;
   std::string region_;
   Url endpoint_;
+  std::function<Result<Place>(const std::stop_token&)> find_place_;
   std::shared_ptr<CredentialsProvider> credentials_;
   std::unique_ptr<HttpTransport> transport_;
   Clock& clock_;
@@ -113,8 +127,8 @@ class AwsClient {
   std::optional<SigV4Signer> signer_;  // of the region called last
   std::string signer_region_;
   ClockSkew skew_;
+  bool time_told_ = false;
   bool offset_changed_ = false;
 };
 
 }  // namespace weir::destination
-  bool time_told_ = false;

@@ -1,7 +1,9 @@
+#include "base/log.h"
 #include "base/mutex.h"
 #include "base/rng.h"
 #include "destination/aws_client.h"
 #include "destination/credentials.h"
+#include "destination/credentials/hub.h"
 #include "destination/curl_transport.h"
 #include "destination/file/destination.h"
 #include "destination/http/destination.h"
@@ -63,15 +65,14 @@ class Directories {
 // What all destinations share.
 class Maker {
  public:
-  Maker(AwsOptions aws, TransportOptions transport, OptionsLookup lookup, Clock& clock,
-        metrics::Registry& metrics, std::uint64_t random_seed)
-      : aws_(std::move(aws)),
+  Maker(std::shared_ptr<credentials::Hub> hub, TransportOptions transport, OptionsLookup lookup,
+        Clock& clock, metrics::Registry& metrics, std::uint64_t random_seed)
+      : hub_(std::move(hub)),
         transport_(std::move(transport)),
         lookup_(std::move(lookup)),
         clock_(clock),
         metrics_(metrics),
         seed_(random_seed),
-        credentials_(static_credentials(aws_)),
         operator_pool_(make_curl_pool()),
         client_pool_(make_curl_pool()),
         bandwidth_(std::make_shared<exporter::BandwidthLimiter>(
@@ -89,6 +90,8 @@ class Maker {
         return make_file(spec, options.file);
       case model::ExportType::kIotAnalytics:
         return unsupported("AWS IoT Analytics");
+      case model::ExportType::kFirehose:
+        return unsupported("Amazon Data Firehose");
       case model::ExportType::kIotSitewise:
         return unsupported("AWS IoT SiteWise");
       case model::ExportType::kS3TaskExecutor:
@@ -114,14 +117,29 @@ class Maker {
   // A client of one AWS service, in the account and region that the export is for.
   Result<std::unique_ptr<AwsClient>> aws_client(const AwsService& service,
                                                 const AwsAccess& access) {
-    AwsOptions aws = aws_;
+    AwsOptions aws = hub_->aws();
     if (!access.region.empty()) aws.region = access.region;
-    WEIR_TRY(Url endpoint, aws_endpoint(aws, service));
+    // Without a region the instance may know one; that is asked when there is something to send.
+    const bool region_later = aws.region.empty() && hub_->may_find_region();
+    Url endpoint;
+    if (!region_later) {
+      WEIR_TRY(endpoint, aws_endpoint(aws, service));
+    }
+    WEIR_TRY(auto keys, hub_->for_role(access.role));
     CurlSettings curl = settings();
     curl.ca_file = aws.ca_bundle_file;
-    return std::make_unique<AwsClient>(
-        service, aws.region, std::move(endpoint), credentials_,
+    auto client = std::make_unique<AwsClient>(
+        service, aws.region, std::move(endpoint), std::move(keys),
         make_curl_transport(std::move(curl), operator_pool_, bandwidth_, clock_), clock_, metrics_);
+    if (region_later) {
+      client->find_place([hub = hub_, aws = std::move(aws), service](
+                             const std::stop_token& stop) mutable -> Result<AwsClient::Place> {
+        WEIR_TRY(aws.region, hub->region(stop));
+        WEIR_TRY(Url found, aws_endpoint(aws, service));
+        return AwsClient::Place{aws.region, std::move(found)};
+      });
+    }
+    return client;
   }
 
   Made make_kinesis(const ExportSpec& spec, const KinesisOptions& options,
@@ -170,14 +188,13 @@ class Maker {
         clock_, metrics_);
   }
 
-  const AwsOptions aws_;
+  const std::shared_ptr<credentials::Hub> hub_;
   const TransportOptions transport_;
   const OptionsLookup lookup_;
   Clock& clock_;
   metrics::Registry& metrics_;
   const std::uint64_t seed_;
   std::atomic<std::uint64_t> made_{0};
-  const std::shared_ptr<CredentialsProvider> credentials_;
   const std::shared_ptr<CurlPool> operator_pool_;
   const std::shared_ptr<CurlPool> client_pool_;
   const std::shared_ptr<exporter::BandwidthLimiter> bandwidth_;
@@ -186,19 +203,52 @@ class Maker {
 
 }  // namespace
 
+std::shared_ptr<credentials::Hub> make_credentials(const AwsOptions& aws,
+                                                   const TransportOptions& transport, Clock& clock,
+                                                   metrics::Registry& metrics,
+                                                   std::uint64_t random_seed) {
+  auto whole = credentials::with_profile(aws);
+  if (!whole) {
+    log::warn("Cannot read the shared configuration of the AWS tools.",
+              {{"error", whole.error().what}});
+  }
+  auto connect = [transport, pool = make_curl_pool(),
+                  unlimited = std::make_shared<exporter::BandwidthLimiter>(0, clock),
+                  &clock](const credentials::Link& link) {
+    CurlSettings curl;
+    curl.connect_timeout_ms =
+        link.connect_timeout_ms > 0 ? link.connect_timeout_ms : transport.connect_timeout_ms;
+    curl.stall_timeout_ms = transport.stall_timeout_ms;
+    curl.response_bytes_max = std::min<std::int64_t>(transport.response_bytes_max, 1 << 20);
+    curl.ca_file = link.ca_file;
+    curl.client_certificate_file = link.certificate_file;
+    curl.client_key_file = link.key_file;
+    curl.bypass_proxies = !link.proxy;
+    curl.total_timeout_ms = link.total_timeout_ms;
+    return make_curl_transport(std::move(curl), pool, unlimited, clock);
+  };
+  return std::make_shared<credentials::Hub>(whole ? std::move(*whole) : aws, std::move(connect),
+                                            clock, metrics, random_seed);
+}
+
 Result<exporter::DestinationFactory> make_factory(const AwsOptions& aws,
                                                   const TransportOptions& transport,
                                                   OptionsLookup lookup, Clock& clock,
                                                   metrics::Registry& metrics,
-                                                  std::uint64_t random_seed) {
-  WEIR_RETURN_IF_ERROR(check_readable(aws.ca_bundle_file, "read the CA bundle (AWS_CA_BUNDLE)"));
+                                                  std::uint64_t random_seed,
+                                                  std::shared_ptr<credentials::Hub> credentials) {
+  if (credentials == nullptr) {
+    credentials = make_credentials(aws, transport, clock, metrics, random_seed);
+  }
+  WEIR_RETURN_IF_ERROR(
+      check_readable(credentials->aws().ca_bundle_file, "read the CA bundle (AWS_CA_BUNDLE)"));
   if (transport.connect_timeout_ms < 1 || transport.stall_timeout_ms < 1 ||
       transport.response_bytes_max < 1) {
     return fail(Errc::kInvalidArgument,
                 "timeouts and response limits of exports must be at least 1");
   }
-  auto maker =
-      std::make_shared<Maker>(aws, transport, std::move(lookup), clock, metrics, random_seed);
+  auto maker = std::make_shared<Maker>(std::move(credentials), transport, std::move(lookup), clock,
+                                       metrics, random_seed);
   return exporter::DestinationFactory(
       [maker](const ExportSpec& spec) { return maker->make(spec); });
 }

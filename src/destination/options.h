@@ -107,9 +107,9 @@ struct KinesisOptions {
   Aggregation aggregation = Aggregation::kNone;
   std::int64_t aggregation_bytes_max = 256 << 10;  ///< of one aggregate, key not counted
   Compression compression = Compression::kNone;    ///< of each record's data; not with kKpl
-  std::int64_t record_bytes_max = 1 << 20;  ///< data + key; up to 10 MiB
-  std::int64_t call_bytes_max = 5 << 20;    ///< up to 10 MiB
-  std::int64_t inter_call_delay_ms = 0;     ///< STREAM_MANAGER_EXPORTER_KINESIS_INTER_CALL_DELAY_MS
+  std::int64_t record_bytes_max = 1 << 20;         ///< data + key; up to 10 MiB
+  std::int64_t call_bytes_max = 5 << 20;           ///< up to 10 MiB
+  std::int64_t inter_call_delay_ms = 0;  ///< STREAM_MANAGER_EXPORTER_KINESIS_INTER_CALL_DELAY_MS
 };
 
 struct FirehoseOptions {
@@ -151,14 +151,26 @@ struct ExportOptions {
 /// The options in force for an export; asked once, when its destination is made. Threads: any.
 using OptionsLookup = std::function<ExportOptions(const exporter::ExportSpec&)>;
 
-/// Makes the destinations for `exporter::Engine`.
+namespace credentials {
+class Hub;
+}
+
+/// All AWS credentials of one weir, for `make_factory` and for those who show where they come from.
+/// A shared file that cannot be read is warned of: the exports that need it say so again.
+///
+/// Lifetime: `clock` and `metrics` outlive it and everything made with it. Blocks: on disk.
+std::shared_ptr<credentials::Hub> make_credentials(const AwsOptions& aws,
+                                                   const TransportOptions& transport, Clock& clock,
+                                                   metrics::Registry& metrics,
+                                                   std::uint64_t random_seed);
+
+/// Makes the destinations for `exporter::Engine`. `credentials` null: the factory makes its own.
 ///
 /// Lifetime: `clock` and `metrics` outlive the factory and everything it made.
 /// Errors: kInvalidArgument (no region, unusable CA file ...), saying what to set.
-Result<exporter::DestinationFactory> make_factory(const AwsOptions& aws,
-                                                  const TransportOptions& transport,
-                                                  OptionsLookup lookup, Clock& clock,
-                                                  metrics::Registry& metrics,
-                                                  std::uint64_t random_seed);
+Result<exporter::DestinationFactory> make_factory(
+    const AwsOptions& aws, const TransportOptions& transport, OptionsLookup lookup, Clock& clock,
+    metrics::Registry& metrics, std::uint64_t random_seed,
+    std::shared_ptr<credentials::Hub> credentials = nullptr);
 
 }  // namespace weir::destination

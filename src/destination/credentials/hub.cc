@@ -181,6 +181,8 @@ Result<std::shared_ptr<CredentialsProvider>> Hub::for_role(const AssumedRole& wa
   return made;
 }
 
+bool Hub::may_find_region() const { return !context_->is_true("AWS_EC2_METADATA_DISABLED"); }
+
 Result<std::string> Hub::region(const std::stop_token& stop) {
   if (!context_->aws.region.empty()) return context_->aws.region;
   {

@@ -45,6 +45,9 @@ class Hub {
   Result<std::shared_ptr<CredentialsProvider>> for_role(const AssumedRole& role)
       WEIR_EXCLUDES(mutex_);
 
+  /// False where the instance is not to be asked.
+  [[nodiscard]] bool may_find_region() const;
+
   /// The region of the configuration, else that of the instance. Blocks. Errors: kInvalidArgument.
   Result<std::string> region(const std::stop_token& stop) WEIR_EXCLUDES(mutex_);
 
