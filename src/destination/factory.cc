@@ -6,11 +6,16 @@
 #include "destination/credentials/hub.h"
 #include "destination/curl_transport.h"
 #include "destination/file/destination.h"
+#include "destination/firehose/destination.h"
+#include "destination/firehose/request.h"
 #include "destination/http/destination.h"
 #include "destination/http/target.h"
+#include "destination/iot_analytics/destination.h"
 #include "destination/kinesis/destination.h"
 #include "destination/metrics.h"
 #include "destination/options.h"
+#include "destination/sitewise/destination.h"
+#include "destination/sitewise/response.h"
 #include "exporter/bandwidth.h"
 #include "file/posix_file_system.h"
 
@@ -30,6 +35,10 @@ using exporter::ExportSpec;
 using Made = Result<std::unique_ptr<Destination>>;
 
 const AwsService kKinesis = {"kinesis", "kinesis", "kinesis"};
+const AwsService kFirehose = {"firehose", "firehose", "firehose", firehose::read_error};
+const AwsService kSitewise = {"iotsitewise", "iotsitewise", "data.iotsitewise",
+                              sitewise::read_error};
+const AwsService kIotAnalytics = {"iotanalytics", "iotanalytics", "iotanalytics"};
 
 Result<void> check_readable(const std::string& path, const char* what) {
   if (path.empty() || access(path.c_str(), R_OK) == 0) return {};
@@ -89,11 +98,11 @@ class Maker {
       case model::ExportType::kFile:
         return make_file(spec, options.file);
       case model::ExportType::kIotAnalytics:
-        return unsupported("AWS IoT Analytics");
+        return make_iot_analytics(spec, options.aws);
       case model::ExportType::kFirehose:
-        return unsupported("Amazon Data Firehose");
+        return make_firehose(spec, options.firehose, options.aws);
       case model::ExportType::kIotSitewise:
-        return unsupported("AWS IoT SiteWise");
+        return make_sitewise(options.aws);
       case model::ExportType::kS3TaskExecutor:
         return unsupported("Amazon S3");
     }
@@ -153,6 +162,39 @@ class Maker {
         kinesis::KinesisDestination::Setup{spec.config.target, options, std::move(keys),
                                            std::move(client)},
         clock_, metrics_);
+  }
+
+  Made make_firehose(const ExportSpec& spec, const FirehoseOptions& options,
+                     const AwsAccess& access) {
+    WEIR_RETURN_IF_ERROR(firehose::validate(spec.config.target, options));
+    WEIR_TRY(auto client, aws_client(kFirehose, access));
+    return std::make_unique<firehose::FirehoseDestination>(
+        firehose::FirehoseDestination::Setup{spec.config.target, options, std::move(client)},
+        metrics_);
+  }
+
+  Made make_sitewise(const AwsAccess& access) {
+    AwsService service = kSitewise;
+    const auto& environment = hub_->aws().environment;
+    const auto off = environment.find("AWS_DISABLE_HOST_PREFIX_INJECTION");
+    if (off != environment.end() && off->second == "true") service.host_prefix = "iotsitewise";
+    WEIR_TRY(auto client, aws_client(service, access));
+    return std::make_unique<sitewise::SitewiseDestination>(std::move(client), metrics_);
+  }
+
+  Made make_iot_analytics(const ExportSpec& spec, const AwsAccess& access) {
+    const std::string prefix = spec.config.iot_msg_id_prefix.value_or("");
+    WEIR_RETURN_IF_ERROR(iot_analytics::validate(spec.config.target, prefix));
+    const AwsOptions& aws = hub_->aws();
+    const auto own = aws.service_endpoint_urls.find(kIotAnalytics.name);
+    const bool has_endpoint =
+        !aws.endpoint_url.empty() || (own != aws.service_endpoint_urls.end() && !own->second.empty());
+    if (!has_endpoint) return fail(iot_analytics::service_retired());
+    WEIR_TRY(auto client, aws_client(kIotAnalytics, access));
+    return std::make_unique<iot_analytics::IotAnalyticsDestination>(
+        iot_analytics::IotAnalyticsDestination::Setup{spec.config.target, prefix, spec.stream_name,
+                                                      std::move(client)},
+        metrics_);
   }
 
   Made make_http(const ExportSpec& spec, const HttpOptions& options) {

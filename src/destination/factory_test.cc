@@ -84,14 +84,37 @@ TEST_F(Factory, FilesOfAnHttpExportThatCannotBeReadAreNamed) {
   }
 }
 
-TEST_F(Factory, TypesThatAreNotBuiltYetKeepTheirMessages) {
-  for (const auto type : {model::ExportType::kIotAnalytics, model::ExportType::kIotSitewise,
-                          model::ExportType::kS3TaskExecutor}) {
-    const auto made = make(type, "");
-    ASSERT_FALSE(made);
-    EXPECT_EQ(made.error().code, Errc::kUnsupported);
-    EXPECT_NE(made.error().what.find("yet; messages stay in the stream"), std::string::npos);
-  }
+TEST_F(Factory, SitewiseHasAHostPrefixWhereNobodyNamedTheHost) {
+  aws.region = "eu-west-1";
+  const auto host = [this] {
+    const auto made = make(model::ExportType::kIotSitewise, "");
+    return made ? (*made)->host() : made.error().what;
+  };
+  EXPECT_EQ(host(), "https://data.iotsitewise.eu-west-1.amazonaws.com:443");
+  aws.environment["AWS_DISABLE_HOST_PREFIX_INJECTION"] = "true";
+  EXPECT_EQ(host(), "https://iotsitewise.eu-west-1.amazonaws.com:443");
+  aws.environment.erase("AWS_DISABLE_HOST_PREFIX_INJECTION");
+  aws.service_endpoint_urls["iotsitewise"] = "http://127.0.0.1:9901";
+  EXPECT_EQ(host(), "http://127.0.0.1:9901");
+}
+
+TEST_F(Factory, IotAnalyticsIsRetiredUnlessSomebodyNamesAnEndpoint) {
+  aws.region = "eu-west-1";
+  EXPECT_TRUE(error_of(model::ExportType::kIotAnalytics, "ch").starts_with("service retired"))
+      << error_of(model::ExportType::kIotAnalytics, "ch");
+  aws.service_endpoint_urls["iotanalytics"] = "http://127.0.0.1:9901";
+  EXPECT_EQ(error_of(model::ExportType::kIotAnalytics, "ch"), "no error");
+  EXPECT_NE(error_of(model::ExportType::kIotAnalytics, "not a channel").find("iotChannel"),
+            std::string::npos);
+  aws.service_endpoint_urls.clear();
+  aws.endpoint_url = "http://127.0.0.1:9901";
+  EXPECT_EQ(error_of(model::ExportType::kIotAnalytics, "ch"), "no error");
+}
+
+TEST_F(Factory, FirehoseWantsTheNameOfAStream) {
+  aws.region = "eu-west-1";
+  EXPECT_EQ(error_of(model::ExportType::kFirehose, "lake"), "no error");
+  EXPECT_NE(error_of(model::ExportType::kFirehose, "no name").find("Firehose"), std::string::npos);
 }
 
 TEST_F(Factory, HttpTargetsAreChecked) {
