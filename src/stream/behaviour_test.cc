@@ -16,6 +16,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 using ::testing::SizeIs;
 
 /// Puts files where they were, with their directories.
@@ -285,6 +286,49 @@ TEST_F(StreamBehaviour, ADiskThatRefusesToSyncMakesAStreamReadOnly) {
   EXPECT_GE(*again, SequenceNumber(3));
 }
 
+TEST_F(StreamBehaviour, AStreamGoesOnWhenTheDiskSyncsAgain) {
+  using Times = file::FaultyFileSystem::Times;
+  // Neither a sync nor the move to a new file works for a while, each for another reason.
+  int refused = 0;
+  for (const auto& [call, error] : {std::pair{file::Call::kSync, EIO},
+                                    {file::Call::kCreate, EMFILE},
+                                    {file::Call::kOpen, EMFILE},
+                                    {file::Call::kWrite, ENOSPC},
+                                    {file::Call::kRename, EIO},
+                                    {file::Call::kSyncDirectory, ENOSPC}}) {
+    for (const bool flushing : {true, false}) {
+      SCOPED_TRACE("call kind " + std::to_string(static_cast<int>(call)) +
+                   (flushing ? ", flushing" : ""));
+      const std::string name = "s" + std::to_string(static_cast<int>(call)) + (flushing ? "f" : "");
+      ASSERT_TRUE(store.create(flushing ? flushing_stream(name) : file_stream(name)));
+      fill(name, 3);
+      disk.fail_call(file::Call::kSync, 1, EIO);
+      disk.fail_call(call, 1, error, Times::kFromThenOn);
+      const bool taken = store.append(name, "while it fails").has_value();
+      for (int i = 0; i < 20; ++i) {
+        store.clock.advance(std::chrono::seconds(2));
+        store.catalog->tick();
+        store.settle();
+      }
+      refused += store.append(name, "while it fails") ? 0 : 1;
+      disk.clear_faults();
+      store.clock.advance(std::chrono::minutes(1));
+      store.catalog->tick();
+      store.settle();
+      const auto next = store.append(name, "after");
+      ASSERT_TRUE(next) << next.error().what;
+      EXPECT_GE(*next, SequenceNumber(taken ? 4 : 3)) << "numbers shown are not used again";
+      EXPECT_THAT(store.stream(name).fault(), Not(HasSubstr("can only be read")));
+      const auto kept = static_cast<std::int64_t>(store.payloads(name).size());
+      EXPECT_EQ(kept + store.stream(name).lost_messages(), *next - SequenceNumber(0) + 1);
+    }
+  }
+  EXPECT_GE(refused, 10) << "a stream with nothing to move does not have to wait";
+  kill();
+  EXPECT_THAT(store.payloads("s" + std::to_string(static_cast<int>(file::Call::kSync)) + "f"),
+              SizeIs(testing::Ge(4)));
+}
+
 // --- a full disk ------------------------------------------------------------------------------
 
 TEST_F(StreamBehaviour, AFullDiskIsNamedAndServiceResumesByItself) {
@@ -474,8 +518,7 @@ TEST_F(StreamBehaviour, AStreamWithoutAReadableDefinitionIsKeptAndReported) {
   const auto report = check_store(disk);
   ASSERT_TRUE(report);
   EXPECT_EQ(report->streams[0].definition.verdict, Verdict::kUnreadable);
-  ASSERT_TRUE(store.create(flushing_stream("a")));
-  EXPECT_THAT(store.payloads("a"), IsEmpty());
+  EXPECT_FALSE(store.create(flushing_stream("a"))) << "its name is not free";
 }
 
 // --- whose directory --------------------------------------------------------------------------

@@ -215,6 +215,7 @@ void ManagedStream::tick(Instant now) {
     if (const auto written = state_->write(); !written) hint_due_ = true;
   }
   if (!retired_.empty()) retire();
+  rescue_if_due(now);
   if (stored_.definition.time_to_live_ms && now - expiry_checked_ >= kExpiryInterval) expire(now);
   if (writer_ && now - written_at_ >= kIdleFileKept) release_writer();
 }
@@ -225,7 +226,8 @@ bool ManagedStream::release_writer() {
     in_writers_.reset();
     return true;
   }
-  if (busy_ || syncing_ || rescuing_ || waits_for_sync()) return false;
+  // While a rescue waits, the only good copy may be an open file that lost its name.
+  if (busy_ || syncing_ || rescuing_ || rescue_again_ || waits_for_sync()) return false;
   if (writer_->usable()) {
     if (const auto cut = writer_->cut_zeros(); !cut) {
       log::debug("Zeros written ahead were not cut off.", {{"error", cut.error().what}});

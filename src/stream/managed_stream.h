@@ -66,7 +66,7 @@ class ManagedStream final : public Stream, public std::enable_shared_from_this<M
   bool in_want_sync = false;  ///< listed in `Context::want_sync`
 
   // --- periodic -----------------------------------------------------------------------------
-  /// Time to live and idle files.
+  /// Time to live, idle files, and what a failing disk left to be tried again.
   void tick(Instant now);
   [[nodiscard]] std::optional<Instant> unsynced_since() const { return dirty_since_; }
 
@@ -167,6 +167,8 @@ class ManagedStream final : public Stream, public std::enable_shared_from_this<M
   void start_rescue();
   void do_rescue(Rescue& rescue);
   void finish_rescue(Rescue& rescue);
+  void rescue_failed(const Error& why);
+  void rescue_if_due(Instant now);
   void fail_waiters(const Error& why);
 
   // managed_stream.cc
@@ -234,6 +236,8 @@ class ManagedStream final : public Stream, public std::enable_shared_from_this<M
   bool hint_due_ = false;  ///< `StreamState::durable` is behind
   std::string fault_;
   bool rescuing_ = false;
+  std::optional<Instant> rescue_again_;       ///< set while a rescue that failed waits
+  Duration rescue_pause_ = Duration::zero();  ///< before that one; zero: the last one worked
 
   // Retention.
   std::vector<std::shared_ptr<Segment>> retired_;

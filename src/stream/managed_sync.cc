@@ -234,6 +234,9 @@ struct ManagedStream::Rescue {
 
 namespace {
 
+constexpr Duration kRescuePauseMin = std::chrono::seconds(1);
+constexpr Duration kRescuePauseMax = std::chrono::minutes(1);
+
 /// Appends what it reads to a segment.
 class Copier final : public RecordSink {
  public:
@@ -357,16 +360,39 @@ void ManagedStream::do_rescue(Rescue& rescue) {
   }
 }
 
+/// The disk may be full or descriptors used up, which passes: nothing is lost by trying again,
+/// because the new file gets its name only when it is complete.
+void ManagedStream::rescue_failed(const Error& why) {
+  const bool first = rescue_pause_ == Duration::zero();
+  rescue_pause_ = first ? kRescuePauseMin : std::min(rescue_pause_ * 2, kRescuePauseMax);
+  rescue_again_ = context_.env.clock.now() + rescue_pause_;
+  dirty_since_.reset();  // the old file is not synced again
+  if (first) {
+    fault_ += "; moving to a new file failed too (" + why.what +
+              "); the stream can only be read until that works, which weir tries again and again";
+    log::error("A stream can only be read until it can be moved to a new file; weir keeps trying.",
+               {{"stream", stored_.definition.name}, {"error", fault_}});
+  }
+  advance();
+}
+
+void ManagedStream::rescue_if_due(Instant now) {
+  if (!rescue_again_ || now < *rescue_again_ || busy_ || syncing_) return;
+  rescue_again_.reset();
+  rescuing_ = true;
+  start_rescue();
+}
+
 void ManagedStream::finish_rescue(Rescue& rescue) {
   busy_ = rescuing_ = false;
   if (!rescue.outcome) {
-    fault_ += "; moving to a new file failed too (" + rescue.outcome.error().what +
-              "); the stream can only be read until weir is started again";
-    log::error("A stream can only be read until the next start.",
-               {{"stream", stored_.definition.name}, {"error", fault_}});
-    advance();
+    rescue_failed(rescue.outcome.error());
     return;
   }
+  if (rescue_pause_ != Duration::zero()) {
+    log::info("A stream takes messages again.", {{"stream", stored_.definition.name}});
+  }
+  rescue_pause_ = Duration::zero();
   fault_.clear();
   writer_.reset();
   sealed_.clear();
