@@ -1,0 +1,127 @@
+#!/usr/bin/python3
+"""How fast weir drains a backlog to Kinesis when the endpoint answers at once, beside a loop of
+libcurl PUTs of bodies of the same size to the same endpoint in the same round; median of the rounds.
+
+usage: bench/drain.py [--rounds 5] [--messages 400000] [--build build/release] [--data DIR] [--exports 1,10]
+
+Figures: messages and bytes of request bodies a second, weir's ratio to the loop, processor seconds
+for a million messages, weir's largest memory, and for several exports the share of the slowest at
+the moment the first was done.
+"""
+import argparse, json, os, shutil, statistics, subprocess, tempfile, time, urllib.request
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+def start(args, data, **kwargs):
+    process = subprocess.Popen(args, stdout=subprocess.PIPE, **kwargs)
+    line = process.stdout.readline().decode()
+    if "port" not in line:
+        raise RuntimeError(f"{args[0]} did not start: {line}")
+    return process, int(line.replace("=", " ").split("port ")[1].split()[0])
+
+
+def figures(port):
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/") as answer:
+        return json.load(answer)
+
+
+def processor_seconds(pid):
+    with open(f"/proc/{pid}/stat") as f:
+        fields = f.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def peak_memory_kib(pid):
+    with open(f"/proc/{pid}/status") as f:
+        return next(int(line.split()[1]) for line in f if line.startswith("VmHWM"))
+
+
+def configure(path, directory, names, sink):
+    text = (f"store:\n  directory: {directory}/store\nserver:\n  port: 0\n  authenticate_client: false\n"
+            "admin:\n  port: -1\n")
+    if sink:
+        text += (f"aws:\n  region: eu-west-1\n  service_endpoint_urls: {{kinesis: \"http://127.0.0.1:{sink}\"}}\n"
+                 "streams:\n")
+        for name in names:
+            text += (f"  - name: {name}\n    max_size: {64 << 30}\n    exports:\n"
+                     f"      - type: kinesis\n        identifier: out\n        stream: {name}\n        batch_size: 500\n")
+    with open(path, "w") as f:
+        f.write(text)
+
+
+def run_weir(build, directory, arguments, config):
+    environment = {**os.environ, "AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": "bench"}
+    with open(f"{directory}/log", "ab") as log:
+        return start([f"{build}/weir", "serve", "--config", config], directory, stderr=log, env=environment)
+
+
+def stop(process):
+    process.terminate()
+    process.wait(60)
+
+
+def drain(build, data, exports, messages):
+    directory = tempfile.mkdtemp(prefix="drain-", dir=data)
+    os.mkdir(f"{directory}/store", 0o700)
+    config = f"{directory}/weir.yaml"
+    names = [f"load{i}" for i in range(exports)]
+    try:
+        configure(config, directory, names, None)
+        weir, port = run_weir(build, directory, [], config)
+        subprocess.run([f"{build}/bench/wire_load", "weir", str(port), "append", "--messages", str(messages),
+                        "--window", "1000", "--streams", str(exports)], check=True, stdout=subprocess.DEVNULL)
+        stop(weir)
+        sink, sink_port = start([f"{build}/bench/kinesis_sink"], directory)
+        configure(config, directory, names, sink_port)
+        weir, _ = run_weir(build, directory, [], config)
+        fair = None
+        while True:
+            got = figures(sink_port)
+            counts = got["streams"].values()
+            if fair is None and counts and max(counts) * exports >= messages:
+                fair = (min(counts) if len(counts) == exports else 0) / max(counts)
+            if got["records"] >= messages:
+                break
+            if weir.poll() is not None:
+                raise RuntimeError("weir ended: " + open(f"{directory}/log").read()[-1000:])
+            time.sleep(0.002)
+        processor = processor_seconds(weir.pid)
+        memory = peak_memory_kib(weir.pid)
+        stop(weir)
+        seconds = got["last"] - got["first"]
+        calls = messages // 500
+        loop = subprocess.run([f"{build}/bench/put_loop", f"http://127.0.0.1:{sink_port}/", str(got["bytes"] // calls),
+                               str(calls)], check=True, capture_output=True, text=True)
+        sink.kill()
+        sink.wait()
+        loop_seconds, loop_processor = map(float, loop.stdout.split())
+        return {"rate": messages / seconds, "bytes": got["bytes"] / seconds, "ratio": loop_seconds / seconds,
+                "loop_rate": messages / loop_seconds, "processor": processor / messages * 1e6,
+                "loop_processor": loop_processor / messages * 1e6, "memory_mib": memory / 1024, "fair": fair}
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--messages", type=int, default=400_000)
+    parser.add_argument("--build", default=os.path.join(ROOT, "build/release"))
+    parser.add_argument("--data", default=None)
+    parser.add_argument("--exports", default="1,10")
+    options = parser.parse_args()
+    data = options.data or os.path.join(options.build, "bench-data")
+    os.makedirs(data, exist_ok=True)
+    for exports in map(int, options.exports.split(",")):
+        rounds = [drain(options.build, data, exports, options.messages) for _ in range(options.rounds)]
+        middle = {key: statistics.median(r[key] for r in rounds) for key in rounds[0]}
+        print(f"{exports} export(s), 500 x 512 B a call: {middle['rate']:,.0f} messages/s, "
+              f"{middle['bytes'] / 1e6:,.0f} MB/s of bodies; PUT loop {middle['loop_rate']:,.0f} messages/s; "
+              f"ratio {middle['ratio']:.2f} (goal 0.60)")
+        print(f"  processor seconds a million: weir {middle['processor']:.2f}, loop {middle['loop_processor']:.2f}; "
+              f"peak memory {middle['memory_mib']:.1f} MiB; slowest export when the first was done: {middle['fair']:.2f}")
+
+
+if __name__ == "__main__":
+    main()
