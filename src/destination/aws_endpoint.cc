@@ -38,6 +38,8 @@ Suffixes suffixes_of(std::string_view region) {
 std::string public_host(const AwsService& service, const std::string& region, bool fips,
                         bool dual_stack) {
   const Suffixes suffixes = suffixes_of(region);
+  // In the government's regions the usual one is the FIPS one.
+  if (service.name == "sts" && region.starts_with("us-gov-") && !dual_stack) fips = false;
   std::string host = service.host_prefix + (fips ? "-fips" : "") + ".";
   if (service.name == "s3") {
     return host + (dual_stack ? "dualstack." : "") + region + "." + std::string(suffixes.usual);

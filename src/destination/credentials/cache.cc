@@ -146,7 +146,7 @@ void CachedCredentials::adopt(Fetched fetched) {
   origin_ = std::move(fetched.source);
   error_.reset();
   extended_ = expires_ms != 0 && now_ms >= expires_ms;
-  due_ms_ = expires_ms - lead_ms;
+  if (!same) due_ms_ = expires_ms - lead_ms;
   next_try_ = clock_.now() + (same || extended_ ? kSamePause : Duration(0));
   if (extended_) {
     log::warn(
