@@ -12,7 +12,7 @@ namespace weir::destination::credentials {
 /// A value of the shared files and where it stands.
 struct FileValue {
   std::string text;
-  std::string where;                               ///< "/home/x/.aws/config:12"
+  std::string where;                               ///< "~/.aws/config:12"
   std::map<std::string, std::string> nested = {};  ///< indented lines below a key without value
 };
 
@@ -40,7 +40,7 @@ class Profiles {
   [[nodiscard]] const FileSection* find(const std::string& profile) const;
   /// The section [services `name`], null if there is none.
   [[nodiscard]] const FileSection* services(const std::string& name) const;
-  /// "/home/x/.aws/credentials or /home/x/.aws/config", for messages; "" when no file is named.
+  /// "~/.aws/credentials or ~/.aws/config", for messages; "" when no file is named.
   [[nodiscard]] const std::string& files() const { return files_; }
 
  private:
