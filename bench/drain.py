@@ -13,11 +13,11 @@ import argparse, json, os, shutil, statistics, subprocess, tempfile, time, urlli
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
-def start(args, data, **kwargs):
+def start(args, **kwargs):
     process = subprocess.Popen(args, stdout=subprocess.PIPE, **kwargs)
     line = process.stdout.readline().decode()
     if "port" not in line:
-        raise RuntimeError(f"{args[0]} did not start: {line}")
+        raise RuntimeError(f"{args[0]} did not start")
     return process, int(line.replace("=", " ").split("port ")[1].split()[0])
 
 
@@ -41,19 +41,19 @@ def configure(path, directory, names, sink):
     text = (f"store:\n  directory: {directory}/store\nserver:\n  port: 0\n  authenticate_client: false\n"
             "admin:\n  port: -1\n")
     if sink:
-        text += (f"aws:\n  region: eu-west-1\n  service_endpoint_urls: {{kinesis: \"http://127.0.0.1:{sink}\"}}\n"
-                 "streams:\n")
+        text += (f"export:\n  aws:\n    region: eu-west-1\n"
+                 f"    service_endpoint_urls: {{kinesis: \"http://127.0.0.1:{sink}\"}}\nstreams:\n")
         for name in names:
-            text += (f"  - name: {name}\n    max_size: {64 << 30}\n    exports:\n"
+            text += (f"  - name: {name}\n    max_size_bytes: {64 << 30}\n    exports:\n"
                      f"      - type: kinesis\n        identifier: out\n        stream: {name}\n        batch_size: 500\n")
     with open(path, "w") as f:
         f.write(text)
 
 
-def run_weir(build, directory, arguments, config):
+def run_weir(build, directory, config):
     environment = {**os.environ, "AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": "bench"}
     with open(f"{directory}/log", "ab") as log:
-        return start([f"{build}/weir", "serve", "--config", config], directory, stderr=log, env=environment)
+        return start([f"{build}/weir", "serve", "--config", config], stderr=log, env=environment)
 
 
 def stop(process):
@@ -68,13 +68,13 @@ def drain(build, data, exports, messages):
     names = [f"load{i}" for i in range(exports)]
     try:
         configure(config, directory, names, None)
-        weir, port = run_weir(build, directory, [], config)
+        weir, port = run_weir(build, directory, config)
         subprocess.run([f"{build}/bench/wire_load", "weir", str(port), "append", "--messages", str(messages),
                         "--window", "1000", "--streams", str(exports)], check=True, stdout=subprocess.DEVNULL)
         stop(weir)
-        sink, sink_port = start([f"{build}/bench/kinesis_sink"], directory)
+        sink, sink_port = start([f"{build}/bench/kinesis_sink"])
         configure(config, directory, names, sink_port)
-        weir, _ = run_weir(build, directory, [], config)
+        weir, _ = run_weir(build, directory, config)
         fair = None
         while True:
             got = figures(sink_port)
@@ -84,7 +84,7 @@ def drain(build, data, exports, messages):
             if got["records"] >= messages:
                 break
             if weir.poll() is not None:
-                raise RuntimeError("weir ended: " + open(f"{directory}/log").read()[-1000:])
+                raise RuntimeError("weir ended")
             time.sleep(0.002)
         processor = processor_seconds(weir.pid)
         memory = peak_memory_kib(weir.pid)
@@ -99,6 +99,9 @@ def drain(build, data, exports, messages):
         return {"rate": messages / seconds, "bytes": got["bytes"] / seconds, "ratio": loop_seconds / seconds,
                 "loop_rate": messages / loop_seconds, "processor": processor / messages * 1e6,
                 "loop_processor": loop_processor / messages * 1e6, "memory_mib": memory / 1024, "fair": fair}
+    except RuntimeError as error:
+        with open(f"{directory}/log") as log:
+            raise RuntimeError(f"{error}: {log.read()[-1000:]}") from error
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 
