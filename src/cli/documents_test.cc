@@ -94,6 +94,20 @@ TEST(Status, says_in_plain_words_why_an_export_waits) {
             "backing off: 503, next try in 0 ms; 2 skipped as unacceptable");
 }
 
+TEST(Status, a_stream_that_cannot_be_read_is_shown_with_the_reason) {
+  const json status = {
+      {"streams", json::array()},
+      {"unavailable_streams",
+       {{{"name", "pumps"}, {"id", 7}, {"reason", "read the definition: Input/output error"}},
+        {{"name", ""}, {"id", 9}, {"reason", "gone"}}}}};
+  const std::string text = status_text(status);
+  EXPECT_NE(text.find("pumps\n  UNAVAILABLE: read the definition: Input/output error\n"),
+            std::string::npos)
+      << text;
+  EXPECT_NE(text.find("stream 9, whose name cannot be read either"), std::string::npos);
+  EXPECT_EQ(text.find("no streams yet"), std::string::npos);
+}
+
 TEST(Status, survives_any_document) {
   for (const char* text : {"{}", R"({"streams":7})", R"({"streams":[7,null,{"exports":{}}]})",
                            R"({"store":[],"server":null,"pid":"x","streams":[{"exports":[1]}]})"}) {

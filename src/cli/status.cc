@@ -134,7 +134,18 @@ std::string export_line(const json& entry) {
 std::string status_text(const json& status) {
   std::string out = head_line(status);
   const json& streams = part(status, "streams");
-  if (streams.empty()) out += "\nno streams yet; create one with: weir stream create NAME\n";
+  const json& unavailable = part(status, "unavailable_streams");
+  for (const json& stream : unavailable) {
+    const std::string name = text(stream, "name");
+    out += fmt::format("\n{}\n  UNAVAILABLE: {}\n",
+                       name.empty() ? "stream " + std::to_string(number(stream, "id")) +
+                                          ", whose name cannot be read either"
+                                    : name,
+                       text(stream, "reason"));
+  }
+  if (streams.empty() && unavailable.empty()) {
+    out += "\nno streams yet; create one with: weir stream create NAME\n";
+  }
   for (const json& stream : streams) {
     out += "\n" + stream_line(stream);
     for (const json& entry : part(stream, "exports")) {

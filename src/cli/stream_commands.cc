@@ -60,13 +60,14 @@ Result<void> list(const StreamFlags& flags) {
   auto response = client->request("list streams", protocol::ListRequest{});
   if (!response) return fail(std::move(response).error());
   std::vector<model::StreamInfo> infos;
+  Result<void> outcome;
   for (const std::string& name : response->streams) {
     if (!flags.details) break;
     auto info = describe(*client, name);
     if (info) {
       infos.push_back(std::move(*info));
     } else if (info.error().code != Errc::kNotFound) {  // deleted meanwhile
-      return fail(std::move(info).error());
+      outcome = fail(std::move(info).error());          // the others are shown all the same
     }
   }
   if (flags.output == "json") {
@@ -83,7 +84,7 @@ Result<void> list(const StreamFlags& flags) {
     for (const std::string& name : response->streams) text += log::escaped(name) + "\n";
     print(text);
   }
-  return {};
+  return outcome;
 }
 
 Result<void> info(const StreamFlags& flags) {

@@ -219,6 +219,9 @@ void Daemon::Parts::stop() {
   std::promise<void> closed;
   loop->post([&] {
     catalog->close();
+  process.credentials = credentials->views();
+  process.config = &config;
+  process.unavailable = catalog->unavailable();  // never changes
     loop->stop();
     closed.set_value();
   });

@@ -121,3 +121,8 @@ std::string status_json(const ProcessStatus& process, const std::vector<StatusBo
 }
 
 }  // namespace weir::daemon
+      {"unavailable_streams", json::array()},
+  for (const auto& one : process.unavailable) {
+    document["unavailable_streams"].push_back(
+        {{"name", one.name}, {"id", one.id.value()}, {"reason", one.why}});
+  }

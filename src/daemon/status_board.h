@@ -53,6 +53,9 @@ struct ProcessStatus {
   std::int64_t wall_ms = 0;
 };
 
+  std::vector<destination::CredentialsView> credentials;
+  const Config* config = nullptr;  ///< names the redirects; null = none
+  std::vector<stream::UnavailableStream> unavailable;
 /// The document that /status answers and `weir status` renders. Threads: any.
 std::string status_json(const ProcessStatus& process, const std::vector<StatusBoard::Row>& streams,
                         const std::vector<exporter::ExportView>& exports);

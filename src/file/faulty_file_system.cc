@@ -76,6 +76,12 @@ class FaultyFileSystem::Disk {
   explicit Disk(std::uint64_t seed) : rng(seed) {}
 
   /// Counts a call. Returns 0, or the errno it has to fail with.
+  [[nodiscard]] int unreadable(std::string_view path) const WEIR_REQUIRES(mutex) {
+    for (const auto& [bad, why] : bad_paths) {
+      if (path == bad || path.starts_with(bad + "/")) return why;
+    }
+    return 0;
+  }
   int begin(Call call) WEIR_REQUIRES(mutex) {
     const std::uint64_t number = ++counts[index_of(call)];
     if (power_off) return EIO;
@@ -106,6 +112,7 @@ class FaultyFileSystem::Disk {
 
   void clear_faults() WEIR_REQUIRES(mutex) {
     faults.clear();
+    bad_paths.clear();
     bit_flips = 0;
     refusals = 0;
     capacity = std::numeric_limits<std::uint64_t>::max();
@@ -115,6 +122,7 @@ class FaultyFileSystem::Disk {
   faulty::Tree tree WEIR_GUARDED_BY(mutex);
   Rng rng WEIR_GUARDED_BY(mutex);
   std::vector<Fault> faults WEIR_GUARDED_BY(mutex);
+  std::vector<std::pair<std::string, int>> bad_paths WEIR_GUARDED_BY(mutex);
   std::array<std::uint64_t, kCalls> counts WEIR_GUARDED_BY(mutex){};
   std::uint64_t changes WEIR_GUARDED_BY(mutex) = 0;
   std::uint64_t power_fails_at WEIR_GUARDED_BY(mutex) = 0;
@@ -272,6 +280,11 @@ void FaultyFileSystem::set_capacity(std::uint64_t bytes) {
   disk_->capacity = bytes;
 }
 
+void FaultyFileSystem::fail_open_below(std::string_view path, int os_errno) {
+  const MutexLock guard(disk_->mutex);
+  disk_->bad_paths.emplace_back(path, os_errno);
+}
+
 void FaultyFileSystem::clear_faults() {
   const MutexLock guard(disk_->mutex);
   disk_->clear_faults();
@@ -349,6 +362,7 @@ Result<std::unique_ptr<File>> FaultyFileSystem::open(std::string_view path, Open
   const Call call = mode == OpenMode::kCreateNew ? Call::kCreate : Call::kOpen;
   const MutexLock guard(disk_->mutex);
   int why = disk_->begin(call);
+  if (why == 0) why = disk_->unreadable(path);
   NodePtr node = disk_->tree.find(path);
   if (why == 0 && call == Call::kCreate) {
     if (node) why = EEXIST;

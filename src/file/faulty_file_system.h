@@ -55,6 +55,8 @@ class FaultyFileSystem final : public FileSystem {
   /// A failing `sync_all` does that to some of the files, and the next sync of each of those fails
   /// once, as Linux tells of it.
   void fail_call(Call call, std::uint64_t nth, int os_errno, Times times = Times::kOnce);
+  /// Opening this file, or any file below this directory, fails with `os_errno`.
+  void fail_open_below(std::string_view path, int os_errno);
   /// Reads return one flipped bit from now on, each with this probability.
   void flip_bits_on_read(double probability);
   /// Makes `try_read_at` answer "would have to wait" with this probability (default 0).

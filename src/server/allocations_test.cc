@@ -55,6 +55,7 @@ class ForgetfulCatalog final : public stream::Catalog {
   stream::Stream* find(std::string_view) override { return &stream_; }
   stream::Stream* find(StreamId) override { return &stream_; }
   std::vector<stream::Stream*> streams() override { return {}; }
+  const std::vector<stream::UnavailableStream>& unavailable() const override { return none_; }
   void append(stream::Stream&, Bytes, std::uint64_t token) override { staged_.push_back(token); }
   void commit() override {
     for (const auto token : staged_) server_.append_done(token, SequenceNumber(next_++));
@@ -67,6 +68,7 @@ class ForgetfulCatalog final : public stream::Catalog {
 
  private:
   Server& server_;
+  std::vector<stream::UnavailableStream> none_;
   testing::FakeStream stream_;
   std::vector<std::uint64_t> staged_;
   std::int64_t next_ = 0;

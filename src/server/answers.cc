@@ -38,4 +38,12 @@ Answer answer_for(const Error& error, Operation operation) {
   return {Status::kUnknownFailure, error.what};
 }
 
+Answer answer_for_missing(const stream::Catalog& catalog, std::string_view name,
+                          Operation operation) {
+  if (const auto* one = catalog.find_unavailable(name)) {
+    return answer_for({Errc::kIo, one->why, 0}, operation);
+  }
+  return {Status::kResourceNotFound, std::string(protocol::kTextNoSuchStream)};
+}
+
 }  // namespace weir::server

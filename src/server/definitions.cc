@@ -3,6 +3,7 @@
 #include "protocol/codec.h"
 #include "server/answers.h"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <utility>
@@ -44,7 +45,8 @@ std::string Definitions::status_stream_violations(const model::StreamDefinition&
     const char* reason = nullptr;
     if (name == definition.name) {
       reason = "must not be the stream itself";
-    } else if (environment_.catalog.find(name) == nullptr) {
+    } else if (environment_.catalog.find(name) == nullptr &&
+               environment_.catalog.find_unavailable(name) == nullptr) {
       reason = "no such stream, create it first";
     }
     if (reason == nullptr) continue;
@@ -60,6 +62,11 @@ Verdict Definitions::create(Peer& peer, protocol::CreateRequest& request) {
   if (environment_.catalog.find(request.definition.name) != nullptr) {
     peer.answer(Operation::kCreateMessageStream, request.request_id, Status::kInvalidRequest,
                 protocol::kTextStreamExists);
+    return Verdict::kDone;
+  }
+  if (const auto* one = environment_.catalog.find_unavailable(request.definition.name)) {
+    peer.answer(Operation::kCreateMessageStream, request.request_id, Status::kInvalidRequest,
+                std::string(protocol::kTextStreamExists) + ": " + one->why);
     return Verdict::kDone;
   }
   const std::string violations = status_stream_violations(request.definition);
@@ -105,6 +112,12 @@ Verdict Definitions::list(Peer& peer, const protocol::ListRequest& request) {
   for (const auto* stream : environment_.catalog.streams()) {
     names.push_back(stream->definition().name);
   }
+  // They are there, and asking for one tells what is wrong with it.
+  for (const auto& one : environment_.catalog.unavailable()) {
+    if (one.name.empty() || environment_.catalog.find(one.name) != nullptr) continue;
+    names.push_back(one.name);
+  }
+  if (!environment_.catalog.unavailable().empty()) std::sort(names.begin(), names.end());
   protocol::encode_list_response(request.request_id, names, peer.output());
   return Verdict::kDone;
 }
@@ -112,8 +125,9 @@ Verdict Definitions::list(Peer& peer, const protocol::ListRequest& request) {
 Verdict Definitions::describe(Peer& peer, const protocol::DescribeRequest& request) {
   const stream::Stream* stream = environment_.catalog.find(request.name);
   if (stream == nullptr) {
-    peer.answer(Operation::kDescribeMessageStream, request.request_id, Status::kResourceNotFound,
-                protocol::kTextNoSuchStream);
+    const Answer answer =
+        answer_for_missing(environment_.catalog, request.name, Operation::kDescribeMessageStream);
+    peer.answer(Operation::kDescribeMessageStream, request.request_id, answer.status, answer.text);
     return Verdict::kDone;
   }
   model::StreamInfo info;

@@ -10,6 +10,7 @@ using testing::frame;
 using testing::head;
 using testing::integer;
 using testing::map;
+using testing::Reply;
 using testing::ServerTest;
 using testing::text;
 
@@ -95,6 +96,18 @@ TEST_F(HandshakeTest, SpeaksTheOldProtocolWithOldClients) {
   ASSERT_TRUE(reply.has_value());
   EXPECT_EQ(0, reply->status());
   EXPECT_EQ("1.0.0", reply->body["protocolVersion"].text);
+
+  // They would stop reading at a status above 14 (docs/wire-compatibility.md).
+  for (const int code : {0, 42, 127}) {
+    const Reply unknown = client.call(code, {{"requestId", text("r")}});
+    EXPECT_EQ(17, unknown.operation);
+    EXPECT_EQ(3, unknown.status());
+    EXPECT_EQ("r", unknown.id());
+  }
+  client.create("s");
+  const auto memory = Client::definition("s", {{"persistence", integer(1)}});
+  EXPECT_EQ(3, client.call(15, {{"requestId", text("r")}, {"definition", memory}}).status())
+      << "not 17";
 }
 
 TEST_F(HandshakeTest, TakesTheHandshakeByteByByte) {

@@ -252,6 +252,34 @@ TEST_F(RequestsTest, AChangeThatTakesLongHoldsUpItsOwnConnectionOnly) {
   }
 }
 
+TEST_F(RequestsTest, AStreamThatCannotBeReadIsListedAndEveryRequestForItSaysWhy) {
+  start();
+  Client& client = open();
+  client.create("valves");
+  const std::string why = "the message stream is unavailable: Input/output error";
+  on_core([&] {
+    catalog->unavailable_streams = {{StreamId(7), "pumps", why}, {StreamId(8), "", why}};
+  });
+  const auto definition = Client::definition("pumps");
+  const std::pair<int, Reply> expected[] = {
+      {1, client.append("pumps", "x")},
+      {14, client.read("pumps", {})},
+      {1, client.call(13, {{"requestId", text("r")}, {"name", text("pumps")}})},
+  };
+  for (const auto& [status, reply] : expected) {
+    EXPECT_EQ(status, reply.status());
+    EXPECT_EQ(why, reply.message());
+  }
+  const Reply created = client.create("pumps");
+  EXPECT_EQ(3, created.status());
+  EXPECT_EQ("the message stream already exists: " + why, created.message());
+  const Reply listed = client.call(11, {{"requestId", text("r")}});
+  ASSERT_EQ(2U, listed.body["streams"].list.size());
+  EXPECT_EQ("pumps", listed.body["streams"].list.at(0).text);
+  EXPECT_EQ("valves", listed.body["streams"].list.at(1).text);
+  EXPECT_EQ(0, client.append("valves", "x").status()) << "others do not notice";
+}
+
 TEST_F(RequestsTest, AnUpdateIsAnsweredWhenTheExportsItMovedAreStored) {
   start();
   Client& client = open();

@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "protocol/codec.h"
+#include "server/answers.h"
 #include "server/appends.h"
 #include "server/definitions.h"
 #include "server/failed_attempts.h"
@@ -205,8 +206,9 @@ class TcpServer final : public Server, public PeerHost, public Peers, public Lis
     stream::Stream* stream = lookup(peer, request.name);
     if (stream == nullptr) [[unlikely]] {
       instruments_.count_request(Operation::kAppendMessage);
-      peer.answer(Operation::kAppendMessage, request.request_id, Status::kResourceNotFound,
-                  protocol::kTextNoSuchStream);
+      const Answer answer =
+          answer_for_missing(parts_->catalog, request.name, Operation::kAppendMessage);
+      peer.answer(Operation::kAppendMessage, request.request_id, answer.status, answer.text);
       return Verdict::kDone;
     }
     appends.stage(peer, *stream, request);
@@ -263,8 +265,9 @@ class TcpServer final : public Server, public PeerHost, public Peers, public Lis
     }
     const stream::Stream* stream = lookup(peer, read.stream_name);
     if (stream == nullptr) {
-      peer.answer(Operation::kReadMessages, read.request_id, Status::kResourceNotFound,
-                  protocol::kTextNoSuchStream);
+      const Answer answer =
+          answer_for_missing(parts_->catalog, read.stream_name, Operation::kReadMessages);
+      peer.answer(Operation::kReadMessages, read.request_id, answer.status, answer.text);
       return Verdict::kDone;
     }
     return parts_->reads.start(peer, read, *stream);

@@ -206,9 +206,14 @@ class FakeCatalog final : public stream::Catalog {
   void close() override {}
   bool run_syncer_once() override { return false; }
 
+  [[nodiscard]] const std::vector<stream::UnavailableStream>& unavailable() const override {
+    return unavailable_streams;
+  }
+
   FakeStream& stream(const std::string& name) { return *streams_.at(name); }
 
   std::int64_t streams_max = 10'000;
+  std::vector<stream::UnavailableStream> unavailable_streams;
   bool slow_disk = false;
   bool hold_changes = false;
   std::optional<Error> refuse_appends;

@@ -7,6 +7,7 @@
 #include "stream/layout.h"
 #include "stream/managed_stream.h"
 #include "stream/metrics.h"
+#include "stream/names_file.h"
 #include "stream/store.h"
 #include "stream/update.h"
 
@@ -32,6 +33,7 @@ class Streams final : public Catalog {
   Streams(const Options& options, Environment& environment, std::unique_ptr<Store> store)
       : context_(options, environment),
         store_(std::move(store)),
+        names_(environment.disk),
         random_(environment.random_seed),
         unreadable_(environment.metrics.gauge(metric::kUnreadableStreams)) {
     context_.epoch = store_->epoch();
@@ -51,6 +53,9 @@ class Streams final : public Catalog {
   Stream* find(std::string_view name) override;
   Stream* find(StreamId id) override;
   [[nodiscard]] std::vector<Stream*> streams() override;
+  [[nodiscard]] const std::vector<UnavailableStream>& unavailable() const override {
+    return unavailable_;
+  }
   void append(Stream& stream, Bytes payload, std::uint64_t token) override;
   void commit() override;
   Instant tick() override;
@@ -63,7 +68,10 @@ class Streams final : public Catalog {
     std::vector<std::function<void()>> waiting;
   };
 
-  void recover_stream_in(const std::string& name, StreamId id);
+  void recover_stream_in(const std::string& name, StreamId id, const NamesFile::Names& names);
+  void leave_out(StreamId id, std::string name, const Error& why);
+  void note_names(const NamesFile::Names& before);
+  [[nodiscard]] Error no_such_stream(std::string_view name) const;
   void clean_up(const std::vector<file::Entry>& entries);
   void empty_trash();
   void add(ManagedPtr stream);
@@ -76,8 +84,10 @@ class Streams final : public Catalog {
 
   Context context_;
   const std::unique_ptr<Store> store_;
+  NamesFile names_;  ///< the syncer's, once recovered
   Rng random_;
   metrics::Gauge& unreadable_;
+  std::vector<UnavailableStream> unavailable_;
   std::map<std::string, ManagedPtr, std::less<>> by_name_;
   std::unordered_map<StreamId, ManagedPtr> by_id_;
   /// Names with a change under way, and what waits for it to end.
@@ -95,13 +105,15 @@ Result<void> Streams::recover() {
   context_.space.look(context_.env.clock.now());
   WEIR_TRY(const auto entries, context_.env.disk.list(layout::kStreams));
   clean_up(entries);
+  const NamesFile::Names names = names_.load();
   for (const file::Entry& entry : entries) {
     const auto id = layout::stream_id_from(entry.name);
     if (!id || entry.kind != file::EntryKind::kDirectory) continue;
     store_->saw_id(*id);
-    recover_stream_in(entry.name, *id);
+    recover_stream_in(entry.name, *id, names);
   }
-  if (const auto noted = store_->recovered(); !noted) {
+  note_names(names);
+  if (const auto noted = store_->recovered(unavailable_.empty()); !noted) {
     return fail(with_context("open the store", noted.error()));
   }
   empty_trash();
@@ -121,9 +133,31 @@ void Streams::clean_up(const std::vector<file::Entry>& entries) {
   }
 }
 
-void Streams::recover_stream_in(const std::string& name, StreamId id) {
+void Streams::leave_out(StreamId id, std::string name, const Error& why) {
+  unreadable_.add(1);
+  log::error(
+      "A stream is unavailable: it cannot be read. Nothing of it is touched, its name stays "
+      "taken, and the next start tries again; weir fsck says more.",
+      {{"stream", name}, {"directory", layout::stream_directory(id)}, {"error", why.what}});
+  unavailable_.push_back({id, std::move(name),
+                          "the message stream is unavailable: " + why.what +
+                              "; nothing of it was touched, weir tries again at its next start"});
+}
+
+void Streams::note_names(const NamesFile::Names& before) {
+  NamesFile::Names now;
+  for (const auto& [id, stream] : by_id_) now.emplace(id, stream->definition().name);
+  for (const UnavailableStream& one : unavailable_) {
+    if (!one.name.empty()) now.emplace(one.id, one.name);
+  }
+  if (now != before) names_.replace(now);
+}
+
+void Streams::recover_stream_in(const std::string& name, StreamId id,
+                                const NamesFile::Names& names) {
   const std::string directory = layout::join(layout::kStreams, name);
   auto loaded = load_definition(context_.env.disk, directory);
+  std::string stream_name = loaded ? loaded->stored.definition.name : std::string();
   if (loaded && loaded->stored.id != id) {
     loaded = fail(Errc::kCorrupt, "the definition names another stream");
   }
@@ -131,15 +165,16 @@ void Streams::recover_stream_in(const std::string& name, StreamId id) {
     loaded = fail(Errc::kCorrupt, "another stream has the same name");
   }
   if (!loaded) {
-    unreadable_.add(1);
-    log::error("A stream cannot be opened: its definition is unreadable. Its messages are kept.",
-               {{"directory", directory}, {"error", loaded.error().what}});
+    const auto known = names.find(id);
+    if (stream_name.empty() && known != names.end()) stream_name = known->second;
+    leave_out(id, std::move(stream_name), loaded.error());
     return;
   }
   if (loaded->from_previous) {
     log::error("A definition was unreadable; the stream goes on with the one before it.",
                {{"stream", loaded->stored.definition.name}, {"error", loaded->problem}});
   }
+  const bool from_previous = loaded->from_previous;
   StoredDefinition stored = std::move(loaded->stored);
   if (stored.definition.persistence_or_default() == model::Persistence::kMemory) {
     add(std::make_shared<ManagedStream>(context_, std::move(stored)));
@@ -148,13 +183,10 @@ void Streams::recover_stream_in(const std::string& name, StreamId id) {
   auto recovered =
       recover_stream(context_.env.disk, directory, stored, store_->last_run(), context_.log_shared);
   if (!recovered) {
-    unreadable_.add(1);
-    log::error("A stream cannot be opened. Its messages are kept.",
-               {{"stream", stored.definition.name},
-                {"directory", directory},
-                {"error", recovered.error().what}});
+    leave_out(id, stored.definition.name, recovered.error());
     return;
   }
+  if (from_previous) recovered->cursors->hide_unknown(stored.definition);
   auto stream = std::make_shared<ManagedStream>(context_, std::move(stored), std::move(*recovered));
   stream->trim();
   add(std::move(stream));
@@ -209,8 +241,12 @@ void Streams::create(model::StreamDefinition definition, Done done) {
     later(std::move(done), fail(Errc::kAlreadyExists, "the message stream already exists"));
     return;
   }
+  if (const auto* one = find_unavailable(name)) {
+    later(std::move(done), fail(Errc::kAlreadyExists, one->why));
+    return;
+  }
   const auto streams_max = static_cast<std::size_t>(context_.options.streams_max);
-  if (by_id_.size() + creating_ >= streams_max) {
+  if (by_id_.size() + unavailable_.size() + creating_ >= streams_max) {
     later(std::move(done), fail(Errc::kFull, "there are " + std::to_string(streams_max) +
                                                  " streams already, which is the limit "
                                                  "(streams_max)"));
@@ -281,6 +317,7 @@ void Streams::start_create(model::StreamDefinition definition, Done done) {
   context_.syncer.submit(Syncer::Urgency::kWaitedFor, [this, stored, done = std::move(done)] {
     auto made = store_->reserve_ids(stored.id);
     if (made) made = make_stream(context_.env.disk, stored, first_state(stored, context_.epoch));
+    if (made) names_.add(stored.id, stored.definition.name);
     return [this, stored, done, made = std::move(made)] {
       --creating_;
       if (made) {
@@ -311,7 +348,7 @@ void Streams::update(model::StreamDefinition definition, Done done) {
 void Streams::start_update(model::StreamDefinition definition, Done done) {
   const auto at = by_name_.find(definition.name);
   if (at == by_name_.end()) {
-    later(std::move(done), fail(Errc::kNotFound, "the requested message stream does not exist"));
+    later(std::move(done), fail(no_such_stream(definition.name)));
     return;
   }
   const ManagedPtr stream = at->second;
@@ -351,7 +388,7 @@ void Streams::remove(std::string_view name, Done done) {
     return;
   }
   if (!by_name_.contains(key)) {
-    later(std::move(done), fail(Errc::kNotFound, "the requested message stream does not exist"));
+    later(std::move(done), fail(no_such_stream(key)));
     return;
   }
   start_remove(key, std::move(done));
@@ -399,6 +436,11 @@ void Streams::start_remove(const std::string& name, Done done) {
 }
 
 // --- looking up -------------------------------------------------------------------------------
+
+Error Streams::no_such_stream(std::string_view name) const {
+  if (const auto* one = find_unavailable(name)) return {Errc::kIo, one->why, 0};
+  return {Errc::kNotFound, "the requested message stream does not exist", 0};
+}
 
 Stream* Streams::find(std::string_view name) {
   const auto at = by_name_.find(name);
@@ -516,6 +558,13 @@ void Streams::close() {
 }
 
 }  // namespace
+
+const UnavailableStream* Catalog::find_unavailable(std::string_view name) const {
+  const auto& all = unavailable();
+  const auto at = std::find_if(all.begin(), all.end(),
+                               [&](const auto& one) { return !name.empty() && one.name == name; });
+  return at == all.end() ? nullptr : &*at;
+}
 
 Result<std::unique_ptr<Catalog>> Catalog::open(const Options& options, Environment environment) {
   WEIR_RETURN_IF_ERROR(options.validate());

@@ -35,6 +35,14 @@ struct Options {
   [[nodiscard]] Result<void> validate() const;
 };
 
+/// A stream that is in the store and could not be opened: its definition or its log cannot be read.
+/// Nothing of it is touched, its name is taken, and the next start tries again (reliability.md C6).
+struct UnavailableStream {
+  StreamId id;
+  std::string name;  ///< empty if not even that can be read
+  std::string why;
+};
+
 /// Told about every change, on the core thread, after it took effect.
 class Observer {
  public:
@@ -96,6 +104,10 @@ class Catalog {
   virtual Stream* find(StreamId id) = 0;
   /// Ascending by name.
   [[nodiscard]] virtual std::vector<Stream*> streams() = 0;
+  /// Does not change while the catalog is open.
+  [[nodiscard]] virtual const std::vector<UnavailableStream>& unavailable() const = 0;
+  /// Null if none of these has the name.
+  [[nodiscard]] const UnavailableStream* find_unavailable(std::string_view name) const;
 
   /// Stages one message (at least 1 B). `payload` must stay valid until `commit` returns. The
   /// outcome goes to the `AppendSink` during `commit`, or later for streams that are durable

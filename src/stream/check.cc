@@ -3,6 +3,7 @@
 #include "stream/cursor_files.h"
 #include "stream/definition_file.h"
 #include "stream/layout.h"
+#include "stream/names_file.h"
 #include "stream/slot_file.h"
 #include "stream/states.h"
 #include "stream/store.h"
@@ -51,6 +52,9 @@ class StreamCheck {
     if (!loaded) {
       file.verdict = Verdict::kUnreadable;
       file.text = loaded.error().what;
+      const auto names = NamesFile(disk_).load();
+      const auto known = names.find(report_.id);
+      if (known != names.end()) report_.name = known->second;
       return;
     }
     if (loaded->from_previous) {

@@ -35,7 +35,7 @@ struct FileReport {
 struct StreamReport {
   StreamId id;
   std::string directory;
-  std::string name;  ///< empty if no version of the definition is readable
+  std::string name;  ///< empty if it cannot be read anywhere
   bool in_memory = false;
   FileReport definition;
   FileReport state;  ///< empty path for Memory streams, which have none

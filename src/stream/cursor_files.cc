@@ -121,6 +121,14 @@ void CursorFiles::open() {
         Saved{*number, std::move(*cursor), SlotWriter(kCursorSlotBytes, *content)});
   }
 }
+    // Two of one export: the older one was hidden or unreadable when the newer one was made.
+    const auto other = saved_.find(identifier);
+    if (other != saved_.end()) {
+      const std::uint64_t older = std::min(*number, other->second->number);
+      log::info("An outdated export position is removed.", {{"file", path(older)}});
+      if (!disk_.remove_file(path(older))) log::debug("It stays.", {{"file", path(older)}});
+      if (older == *number) continue;
+    }
 
 std::string CursorFiles::note_path(std::uint64_t number) const {
   return layout::join(directory_, layout::note_name(number));
@@ -147,6 +155,14 @@ void CursorFiles::open_note(std::uint64_t number) {
 void CursorFiles::set_aside(const std::string& file) {
   const auto content = file::read_file(disk_, file, 2 * kCursorSlotBytes);
   const bool blank = content && std::all_of(content->begin(), content->end(),
+void CursorFiles::hide_unknown(const model::StreamDefinition& definition) {
+  const MutexLock lock(mutex_);
+  std::erase_if(saved_, [&](const auto& one) {
+    return std::none_of(definition.exports.begin(), definition.exports.end(),
+                        [&](const auto& config) { return config.identifier == one.first; });
+  });
+}
+
                                             [](std::byte b) { return b == std::byte{0}; });
   if (blank) {
     if (!disk_.remove_file(file)) log::debug("An empty cursor file stays.", {{"file", file}});

@@ -36,6 +36,9 @@ class CursorFiles final : public CursorStore {
 
   /// Reads what is there; before anything else. Blocks.
   void open();
+  /// The definition in force is an older one: positions of exports that it does not know are not
+  /// shown any more, and stay on the disk for a start that can read the newer one.
+  void hide_unknown(const model::StreamDefinition& definition);
   /// How many files are damaged in both slots.
   [[nodiscard]] std::int64_t unreadable() const { return unreadable_; }
   /// The stream is gone: everything fails with kNotFound from now on.

@@ -13,6 +13,7 @@ namespace weir::stream::layout {
 inline constexpr std::string_view kLock = "LOCK";
 inline constexpr std::string_view kFormat = "FORMAT";
 inline constexpr std::string_view kStoreState = "state";
+inline constexpr std::string_view kNames = "names";
 inline constexpr std::string_view kStreams = "streams";
 inline constexpr std::string_view kTrash = "trash";
 inline constexpr std::string_view kQuarantine = "quarantine";

@@ -38,9 +38,9 @@ Result<Format> read_format(file::FileSystem& disk) {
 }
 
 bool is_ours(std::string_view name) {
-  constexpr std::array<std::string_view, 8> kNames{
-      layout::kLock,  layout::kFormat,     layout::kStoreState, layout::kStreams,
-      layout::kTrash, layout::kQuarantine, "FORMAT.tmp",        "state.tmp"};
+  constexpr std::array<std::string_view, 10> kNames{
+      layout::kLock,  layout::kFormat,     layout::kStoreState, layout::kNames, layout::kStreams,
+      layout::kTrash, layout::kQuarantine, "FORMAT.tmp",        "state.tmp",    "names.tmp"};
   return std::find(kNames.begin(), kNames.end(), name) != kNames.end();
 }
 
@@ -144,9 +144,11 @@ void Store::load_state(std::string boot_id) {
   last_run_.epoch = state_.epoch;
 }
 
-Result<void> Store::recovered() {
+Result<void> Store::recovered(bool complete) {
+  complete_ = complete;
+  const bool power_cut = !last_run_.clean && last_run_.kernel_restarted;
   state_.clean = false;
-  state_.boot_id = boot_id_;
+  state_.boot_id = power_cut && !complete ? std::string() : boot_id_;
   state_.next_id = std::max(state_.next_id, next_id_);
   return write_state();
 }
@@ -185,7 +187,7 @@ Result<void> Store::reserve_ids(StreamId taken) {
 }
 
 Result<void> Store::close() {
-  state_.clean = true;
+  state_.clean = complete_;
   state_.next_id = next_id_;
   return write_state();
 }

@@ -24,8 +24,10 @@ class Store {
   [[nodiscard]] const LastRun& last_run() const { return last_run_; }
   [[nodiscard]] std::uint64_t epoch() const { return state_.epoch; }
 
-  /// All streams are recovered: from now on the log is the truth while this kernel runs.
-  Result<void> recovered();
+  /// The streams are recovered: from now on the log is the truth while this kernel runs. If some
+  /// are left as they were (`complete` false), the next start must not take them for recovered:
+  /// the stop of this run will not count as orderly, nor, after a power cut, its kernel as known.
+  Result<void> recovered(bool complete);
   /// Ids up to here are in use.
   void saw_id(StreamId id);
   /// The next id, never given before.
@@ -53,6 +55,7 @@ class Store {
   std::optional<SlotWriter> slots_;
   LastRun last_run_;
   std::string boot_id_;
+  bool complete_ = true;       ///< all streams were recovered
   std::uint64_t next_id_ = 1;  ///< core's; `state_.next_id` is a bound above it
 };
 
