@@ -204,6 +204,9 @@ std::string Daemon::Parts::status() {
   process.server_port = server->port();
   process.server = server->counts();
   process.wall_ms = clock.wall_ms();
+  process.credentials = credentials->views();
+  process.config = &config;
+  process.unavailable = catalog->unavailable();  // never changes
   return status_json(process, board.rows(), engine->views());
 }
 
@@ -219,9 +222,6 @@ void Daemon::Parts::stop() {
   std::promise<void> closed;
   loop->post([&] {
     catalog->close();
-  process.credentials = credentials->views();
-  process.config = &config;
-  process.unavailable = catalog->unavailable();  // never changes
     loop->stop();
     closed.set_value();
   });

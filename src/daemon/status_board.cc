@@ -106,7 +106,12 @@ std::string status_json(const ProcessStatus& process, const std::vector<StatusBo
         {"connections", process.server.connections},
         {"parked_reads", process.server.parked_reads}}},
       {"streams", json::array()},
+      {"unavailable_streams", json::array()},
   };
+  for (const auto& one : process.unavailable) {
+    document["unavailable_streams"].push_back(
+        {{"name", one.name}, {"id", one.id.value()}, {"reason", one.why}});
+  }
   std::map<StreamId, std::vector<const exporter::ExportView*>> by_stream;
   for (const auto& view : exports) by_stream[view.stream_id].push_back(&view);
   for (const auto& row : streams) {
@@ -121,8 +126,3 @@ std::string status_json(const ProcessStatus& process, const std::vector<StatusBo
 }
 
 }  // namespace weir::daemon
-      {"unavailable_streams", json::array()},
-  for (const auto& one : process.unavailable) {
-    document["unavailable_streams"].push_back(
-        {{"name", one.name}, {"id", one.id.value()}, {"reason", one.why}});
-  }

@@ -51,11 +51,11 @@ struct ProcessStatus {
   std::uint16_t server_port = 0;
   server::Counts server;
   std::int64_t wall_ms = 0;
-};
-
   std::vector<destination::CredentialsView> credentials;
   const Config* config = nullptr;  ///< names the redirects; null = none
   std::vector<stream::UnavailableStream> unavailable;
+};
+
 /// The document that /status answers and `weir status` renders. Threads: any.
 std::string status_json(const ProcessStatus& process, const std::vector<StatusBoard::Row>& streams,
                         const std::vector<exporter::ExportView>& exports);

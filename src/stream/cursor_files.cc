@@ -117,10 +117,6 @@ void CursorFiles::open() {
       continue;
     }
     const std::string identifier = cursor->identifier;
-    saved_[identifier] = std::make_shared<Saved>(
-        Saved{*number, std::move(*cursor), SlotWriter(kCursorSlotBytes, *content)});
-  }
-}
     // Two of one export: the older one was hidden or unreadable when the newer one was made.
     const auto other = saved_.find(identifier);
     if (other != saved_.end()) {
@@ -129,6 +125,10 @@ void CursorFiles::open() {
       if (!disk_.remove_file(path(older))) log::debug("It stays.", {{"file", path(older)}});
       if (older == *number) continue;
     }
+    saved_[identifier] = std::make_shared<Saved>(
+        Saved{*number, std::move(*cursor), SlotWriter(kCursorSlotBytes, *content)});
+  }
+}
 
 std::string CursorFiles::note_path(std::uint64_t number) const {
   return layout::join(directory_, layout::note_name(number));
@@ -151,10 +151,6 @@ void CursorFiles::open_note(std::uint64_t number) {
       SavedNote{number, std::move(*text), SlotWriter(kNoteSlotBytes, *content)});
 }
 
-/// Damaged in both slots, or its creation was cut off by a crash before it was ever confirmed.
-void CursorFiles::set_aside(const std::string& file) {
-  const auto content = file::read_file(disk_, file, 2 * kCursorSlotBytes);
-  const bool blank = content && std::all_of(content->begin(), content->end(),
 void CursorFiles::hide_unknown(const model::StreamDefinition& definition) {
   const MutexLock lock(mutex_);
   std::erase_if(saved_, [&](const auto& one) {
@@ -163,6 +159,10 @@ void CursorFiles::hide_unknown(const model::StreamDefinition& definition) {
   });
 }
 
+/// Damaged in both slots, or its creation was cut off by a crash before it was ever confirmed.
+void CursorFiles::set_aside(const std::string& file) {
+  const auto content = file::read_file(disk_, file, 2 * kCursorSlotBytes);
+  const bool blank = content && std::all_of(content->begin(), content->end(),
                                             [](std::byte b) { return b == std::byte{0}; });
   if (blank) {
     if (!disk_.remove_file(file)) log::debug("An empty cursor file stays.", {{"file", file}});
