@@ -204,8 +204,6 @@ std::string Daemon::Parts::status() {
   process.server_port = server->port();
   process.server = server->counts();
   process.wall_ms = clock.wall_ms();
-  process.credentials = credentials->views();
-  process.config = &config;
   process.unavailable = catalog->unavailable();  // never changes
   return status_json(process, board.rows(), engine->views());
 }

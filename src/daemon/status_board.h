@@ -51,8 +51,6 @@ struct ProcessStatus {
   std::uint16_t server_port = 0;
   server::Counts server;
   std::int64_t wall_ms = 0;
-  std::vector<destination::CredentialsView> credentials;
-  const Config* config = nullptr;  ///< names the redirects; null = none
   std::vector<stream::UnavailableStream> unavailable;
 };
 
