@@ -97,6 +97,29 @@ std::string head_line(const json& status) {
   return line;
 }
 
+std::string credentials_line(const json& entry) {
+  const std::string role = text(entry, "role");
+  const std::string source = text(entry, "source");
+  const std::string error = text(entry, "error");
+  const auto found = entry.find("have");
+  const bool have = found != entry.end() && found->is_boolean() && found->get<bool>();
+  std::string line = role.empty() ? "  AWS credentials: " : "  AWS credentials of " + role + ": ";
+  if (have) {
+    line += source;
+    const std::int64_t left_ms = number(entry, "expires_in_ms");
+    if (number(entry, "expires_ms") == 0) {
+      line += ", without end";
+    } else {
+      line += left_ms > 0 ? ", for another " + human_duration(left_ms) : ", EXPIRED";
+    }
+  } else {
+    line += "NONE";
+  }
+  line += "\n";
+  if (!error.empty()) line += "    " + error + "\n";
+  return line;
+}
+
 struct StatusFlags {
   std::string host = "127.0.0.1";
   std::int64_t admin_port = 8089;
@@ -133,6 +156,9 @@ std::string export_line(const json& entry) {
 
 std::string status_text(const json& status) {
   std::string out = head_line(status);
+  for (const json& entry : part(status, "credentials")) {
+    if (entry.is_object()) out += credentials_line(entry);
+  }
   const json& streams = part(status, "streams");
   const json& unavailable = part(status, "unavailable_streams");
   for (const json& stream : unavailable) {
@@ -153,6 +179,12 @@ std::string status_text(const json& status) {
       out += fmt::format("  export {} ({}{}{}), {} exported\n", text(entry, "identifier"),
                          text(entry, "type"), target.empty() ? "" : " -> ", target,
                          grouped(number(entry, "exported_messages")));
+      const json& elsewhere = part(entry, "redirected_to");
+      if (!elsewhere.empty()) {
+        const std::string to = text(elsewhere, "target");
+        out += fmt::format("    redirected to {}{}{}\n", text(elsewhere, "type"),
+                           to.empty() ? "" : " -> ", to);
+      }
       out += fmt::format("    {}\n", export_line(entry));
     }
   }

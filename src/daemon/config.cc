@@ -97,6 +97,8 @@ class Checker {
     check_options();
     check_addresses();
     check_streams();
+    check_redirects();
+    check_additions();
   }
 
  private:
@@ -232,6 +234,23 @@ class Checker {
     }
   }
 
+  void check_redirects() {
+    for (std::size_t i = 0; i < config_.redirects.size(); ++i) {
+      check_export(config_.redirects[i].to, fmt::format("redirects[{}].to", i));
+    }
+  }
+
+  void check_additions() {
+    for (std::size_t i = 0; i < config_.additions.size(); ++i) {
+      check_export(config_.additions[i].entry, fmt::format("additions[{}]", i));
+    }
+    if (config_.additions.size() > model::kExportsPerStreamMax) {
+      report(config_.additions.back().entry.where,
+             fmt::format("there are {} additions; at most {} are allowed", config_.additions.size(),
+                         model::kExportsPerStreamMax));
+    }
+  }
+
   Config& config_;
   std::vector<Problem>& problems_;
 };
@@ -298,7 +317,37 @@ destination::ExportOptions Config::options_for(const exporter::ExportSpec& spec)
       for (const auto& change : entry.changes) change(options);
     }
   }
+  for (const DeclaredExport* entry : added_exports(spec.stream_name)) {
+    if (entry->config.identifier != spec.config.identifier) continue;
+    if (entry->config.type != spec.config.type) continue;
+    for (const auto& change : entry->changes) change(options);
+    break;
+  }
+  if (const RedirectRule* rule = redirect_of(spec.stream_name, spec.config)) {
+    for (const auto& change : rule->to.changes) change(options);
+    options.redirect = {rule->to.config.type, rule->to.config.target,
+                        rule->to.config.export_format};
+  }
   return options;
+}
+
+std::vector<const DeclaredExport*> Config::added_exports(std::string_view stream) const {
+  std::vector<const DeclaredExport*> added;
+  for (const auto& addition : additions) {
+    if (matches(addition.stream_pattern, stream)) added.push_back(&addition.entry);
+  }
+  return added;
+}
+
+const RedirectRule* Config::redirect_of(const std::string& stream,
+                                        const model::ExportConfig& config) const {
+  const auto found = std::find_if(redirects.begin(), redirects.end(), [&](const RedirectRule& r) {
+    return matches(r.stream_pattern, stream) &&
+           matches(r.type_pattern, model::export_type_name(config.type)) &&
+           matches(r.identifier_pattern, config.identifier) &&
+           matches(r.target_pattern, config.target);
+  });
+  return found == redirects.end() ? nullptr : &*found;
 }
 
 LoadedConfig load_config(const ConfigSources& sources) {

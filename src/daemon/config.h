@@ -56,6 +56,21 @@ struct DeclaredExport {
   [[nodiscard]] model::ExportConfig wire_config() const;
 };
 
+/// Exports that go elsewhere than their definition says.
+struct RedirectRule {
+  std::string stream_pattern = "*";
+  std::string type_pattern = "*";
+  std::string identifier_pattern = "*";
+  std::string target_pattern = "*";
+  DeclaredExport to;  ///< without an identifier
+};
+
+/// An export of streams that clients own.
+struct AddedExport {
+  std::string stream_pattern = "*";
+  DeclaredExport entry;
+};
+
 /// A stream that is made at start if it does not exist, and updated if it differs.
 struct DeclaredStream {
   model::StreamDefinition definition;  ///< complete after loading: exports that are on the wire too
@@ -83,6 +98,8 @@ struct Config {
   std::vector<ExportRule> export_rules;
 
   std::vector<DeclaredStream> streams;
+  std::vector<RedirectRule> redirects;
+  std::vector<AddedExport> additions;
 
   log::Level log_level = log::Level::kInfo;
 
@@ -90,8 +107,14 @@ struct Config {
   std::vector<std::string> notes;  ///< things to say once at start
 
   [[nodiscard]] const DeclaredStream* find_stream(std::string_view name) const;
+  /// The exports that the configuration adds to the stream of this name.
+  [[nodiscard]] std::vector<const DeclaredExport*> added_exports(std::string_view stream) const;
+  /// Where the export really goes, if the configuration sends it elsewhere: the first rule that
+  /// matches, else null.
+  [[nodiscard]] const RedirectRule* redirect_of(const std::string& stream,
+                                                const model::ExportConfig& config) const;
   /// The options in force for one export: defaults, then matching rules in order, then what the
-  /// declared export says itself.
+  /// declared or added export says itself, then its redirect.
   [[nodiscard]] destination::ExportOptions options_for(const exporter::ExportSpec& spec) const;
 };
 

@@ -8,6 +8,7 @@
 #include "daemon/store_directory.h"
 #include "daemon/verifier.h"
 #include "daemon/wiring.h"
+#include "destination/credentials/hub.h"
 #include "file/posix_file_system.h"
 
 #include <atomic>
@@ -57,6 +58,7 @@ struct Daemon::Parts {
   std::unique_ptr<server::Loop> loop;
   std::unique_ptr<server::Verifier> verifier;
   std::unique_ptr<server::Server> server;
+  std::shared_ptr<destination::credentials::Hub> credentials;
   std::unique_ptr<exporter::Engine> engine;
   std::unique_ptr<StreamWatcher> watcher;
   std::unique_ptr<stream::Catalog> catalog;
@@ -100,10 +102,11 @@ Result<void> Daemon::Parts::open() {
   if (config.admin.port > 0) {
     transport.own_ports.push_back(static_cast<std::uint16_t>(config.admin.port));
   }
+  credentials = destination::make_credentials(config.aws, transport, clock, metrics, random_seed());
   auto factory = destination::make_factory(
       config.aws, transport,
       [this](const exporter::ExportSpec& spec) { return config.options_for(spec); }, clock, metrics,
-      random_seed());
+      random_seed(), credentials);
   if (!factory) return fail(std::move(factory).error());
   engine = exporter::Engine::start(config.exporter,
                                    {clock, metrics, std::move(*factory), random_seed()});
@@ -204,6 +207,8 @@ std::string Daemon::Parts::status() {
   process.server_port = server->port();
   process.server = server->counts();
   process.wall_ms = clock.wall_ms();
+  process.credentials = credentials->views();
+  process.config = &config;
   process.unavailable = catalog->unavailable();  // never changes
   return status_json(process, board.rows(), engine->views());
 }

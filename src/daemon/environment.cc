@@ -114,7 +114,15 @@ std::string apply_token_exchange(const std::string& text, Config& config) {
                        log::escaped(text, 128));
   }
   config.token_exchange_url = text;
+  config.aws.environment["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = text;
   return {};
+}
+
+std::string apply_fips(const std::string& text, Config& config) {
+  return apply_key("export.aws.use_fips", lower(text), config);
+}
+std::string apply_dual_stack(const std::string& text, Config& config) {
+  return apply_key("export.aws.use_dual_stack", lower(text), config);
 }
 
 std::string apply_access_key_id(const std::string& text, Config& config) {
@@ -131,6 +139,38 @@ std::string apply_session_token(const std::string& text, Config& config) {
 }
 
 constexpr std::string_view kServiceUrlPrefix = "AWS_ENDPOINT_URL_";
+
+// Read by the sources of credentials when they are asked, see docs/credentials.md.
+const std::vector<EnvironmentName>& credential_names() {
+  static const std::vector<EnvironmentName> names = {
+      {"AWS_CREDENTIAL_EXPIRATION", "", "When the keys of the environment expire."},
+      {"AWS_PROFILE", "", "Profile of the shared files, instead of `default`."},
+      {"AWS_CONFIG_FILE", "", "Instead of `~/.aws/config`."},
+      {"AWS_SHARED_CREDENTIALS_FILE", "", "Instead of `~/.aws/credentials`."},
+      {"HOME", "", "Where `~` is."},
+      {"AWS_WEB_IDENTITY_TOKEN_FILE", "", "Token to exchange for credentials, with AWS_ROLE_ARN."},
+      {"AWS_ROLE_ARN", "", "Role to assume with that token."},
+      {"AWS_ROLE_SESSION_NAME", "", "Name of that session; `weir` if unset."},
+      {"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "",
+       "Path at 169.254.170.2 where a container's credentials are; wins over the full URI."},
+      {"AWS_CONTAINER_AUTHORIZATION_TOKEN", "", "What to show at the container endpoint."},
+      {"AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "", "The same in a file; wins."},
+      {"AWS_EC2_METADATA_DISABLED", "", "`true`: do not ask the instance for anything."},
+      {"AWS_EC2_METADATA_SERVICE_ENDPOINT", "", "Where the instance's metadata are."},
+      {"AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "", "`IPv6` for the address of that kind."},
+      {"AWS_METADATA_SERVICE_TIMEOUT", "", "Seconds to wait for it; 1 if unset."},
+      {"AWS_METADATA_SERVICE_NUM_ATTEMPTS", "", "How often to ask it; 1 if unset."},
+      {"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "",
+       "`true`: no endpoints from AWS_ENDPOINT_URL* and the shared files."},
+      {"AWS_DISABLE_HOST_PREFIX_INJECTION", "", "`true`: no `data.` before SiteWise's host."},
+  };
+  return names;
+}
+
+bool ignores_endpoint_urls(const std::map<std::string, std::string>& environment) {
+  const auto found = environment.find("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS");
+  return found != environment.end() && lower(found->second) == "true";
+}
 
 // In the order of application: of two rows for one key, the later wins.
 const std::vector<Row>& rows() {
@@ -173,9 +213,14 @@ const std::vector<Row>& rows() {
       {{"AWS_SECRET_ACCESS_KEY", "", "Credentials."}, apply_secret},
       {{"AWS_SESSION_TOKEN", "", "Credentials, if temporary."}, apply_session_token},
       {{"AWS_CONTAINER_CREDENTIALS_FULL_URI", "",
-        "Token exchange endpoint that is asked whether a client's token is good. https, or http on "
-        "this machine."},
+        "Token exchange endpoint that is asked whether a client's token is good, and for "
+        "credentials. https, or http on this machine."},
        apply_token_exchange},
+      {{"AWS_USE_FIPS_ENDPOINT", "export.aws.use_fips", "Use the FIPS endpoints of AWS."},
+       apply_fips},
+      {{"AWS_USE_DUALSTACK_ENDPOINT", "export.aws.use_dual_stack",
+        "Use endpoints that have IPv6 addresses, too."},
+       apply_dual_stack},
   };
   return table;
 }
@@ -249,6 +294,7 @@ const std::vector<EnvironmentName>& environment_names() {
                        "The same for one service: AWS_ENDPOINT_URL_KINESIS, ..."});
       }
     }
+    all.insert(all.end(), credential_names().begin(), credential_names().end());
     return all;
   }();
   return names;
@@ -280,11 +326,16 @@ void apply_environment(const std::map<std::string, std::string>& environment, Co
   for (const auto& row : rows()) {
     const auto found = environment.find(std::string(row.shown.name));
     if (found == environment.end()) continue;
+    if (row.shown.name == "AWS_ENDPOINT_URL" && ignores_endpoint_urls(environment)) continue;
     if (auto why = apply_environment_name(found->first, found->second, config); !why.empty()) {
       report(found->first, std::move(why), problems);
     }
   }
-  apply_service_urls(environment, config, problems);
+  if (!ignores_endpoint_urls(environment)) apply_service_urls(environment, config, problems);
+  for (const auto& each : credential_names()) {
+    const auto found = environment.find(std::string(each.name));
+    if (found != environment.end() && !found->second.empty()) config.aws.environment.insert(*found);
+  }
   apply_generic_names(environment, config, problems);
 }
 

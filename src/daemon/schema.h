@@ -38,6 +38,8 @@ struct Target {
   DeclaredStream* stream = nullptr;
   DeclaredExport* declared_export = nullptr;
   ExportRule* rule = nullptr;
+  RedirectRule* redirect = nullptr;
+  AddedExport* addition = nullptr;
   OptionChanges* changes = nullptr;
 };
 
@@ -78,9 +80,19 @@ Key server_section();
 Key admin_section();
 Key log_section();
 Key export_section();
+Key aws_section();
 Key streams_section();
+Key redirects_section();
+Key additions_section();
+
+/// `type` and what names the target of each type.
+std::vector<Key> where_to_keys();
+/// All keys of an export that the configuration declares.
+std::vector<Key> declared_export_keys();
 
 /// The options of single destinations, shared by declared exports and rules.
 std::vector<Key> destination_option_keys();
+/// The account and region of one export; one of those options.
+Key aws_access_options();
 
 }  // namespace weir::daemon

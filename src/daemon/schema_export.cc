@@ -184,31 +184,6 @@ Key export_rules() {
   return rules;
 }
 
-Key aws_section() {
-  Key service_urls = of_kind(
-      Kind::kTextMap, "service_endpoint_urls",
-      "The same for single services (kinesis, firehose, s3 ...); wins over endpoint_url.", "",
-      [](Target& t, const Value& v) { t.config.aws.service_endpoint_urls[v.name] = v.text; });
-  service_urls.check = build::check_url;
-  service_urls.sample = "{kinesis: \"http://127.0.0.1:4567\"}";
-  return section(
-      "aws", "How weir reaches AWS. Credentials come from the environment.",
-      {
-          text(
-              "region", "Region of all AWS destinations.", "eu-central-1",
-              [](Config & c) -> auto& { return c.aws.region; }),
-          checked(build::check_url,
-                  text(
-                      "endpoint_url", "Where to send requests instead of AWS's own addresses.",
-                      "\"http://127.0.0.1:4566\"",
-                      [](Config & c) -> auto& { return c.aws.endpoint_url; })),
-          service_urls,
-          text(
-              "ca_bundle_file", "Certificates to trust instead of the system's (PEM).",
-              "/etc/weir/aws-ca.pem", [](Config & c) -> auto& { return c.aws.ca_bundle_file; }),
-      });
-}
-
 Key bandwidth_key() {
   return within(0, 1'000'000'000,
                 of_kind(Kind::kInteger, "max_bandwidth_kbps",
@@ -222,7 +197,7 @@ Key bandwidth_key() {
 }  // namespace
 
 std::vector<Key> destination_option_keys() {
-  return {kinesis_options(), http_options(), file_options()};
+  return {kinesis_options(), http_options(), file_options(), aws_access_options()};
 }
 
 Key export_section() {

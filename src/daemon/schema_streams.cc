@@ -34,7 +34,9 @@ Key export_integer(std::string name, std::string doc, std::string default_text, 
                         }));
 }
 
-std::vector<Key> identity_keys() {
+}  // namespace
+
+std::vector<Key> where_to_keys() {
   return {
       required(with_sample("kinesis", one_of({"kinesis", "http", "file"},
                                              of_kind(Kind::kChoice, "type", "Where to.", "",
@@ -47,13 +49,6 @@ std::vector<Key> identity_keys() {
                                                                            ? ExportType::kFile
                                                                            : ExportType::kHttp;
                                                      })))),
-      required(with_sample("to-cloud", of_kind(Kind::kText, "identifier",
-                                               "Name of this export, unique within its stream; "
-                                               "its position is kept under it.",
-                                               "",
-                                               [](Target& t, const Value& v) {
-                                                 t.declared_export->config.identifier = v.text;
-                                               }))),
       target_key("stream", "kinesis: name of the Kinesis data stream.", "my-kinesis-stream"),
       target_key("uri", "http: where to POST to.", "\"http://127.0.0.1:9000/in\""),
       target_key("directory", "file: directory for the files; created if missing.",
@@ -61,8 +56,16 @@ std::vector<Key> identity_keys() {
   };
 }
 
-Key exports_list() {
-  auto keys = identity_keys();
+std::vector<Key> declared_export_keys() {
+  auto keys = where_to_keys();
+  keys.insert(
+      keys.begin() + 1,
+      required(with_sample("to-cloud", of_kind(Kind::kText, "identifier",
+                                               "Name of this export, unique within its stream; "
+                                               "its position is kept under it.",
+                                               "", [](Target& t, const Value& v) {
+                                                 t.declared_export->config.identifier = v.text;
+                                               }))));
   keys.push_back(export_integer("batch_size", "Most messages in one batch.", "500", 1, 500,
                                 &model::ExportConfig::batch_size));
   keys.push_back(with_sample(
@@ -91,7 +94,14 @@ Key exports_list() {
                                                        : model::ExportFormat::kRawNotBatched;
                                 })));
   for (auto& key : destination_option_keys()) keys.push_back(std::move(key));
-  Key exports = list("exports", "Where the messages of this stream are sent.", std::move(keys));
+  return keys;
+}
+
+namespace {
+
+Key exports_list() {
+  Key exports =
+      list("exports", "Where the messages of this stream are sent.", declared_export_keys());
   exports.begin = [](Target& target, const Position& where) {
     target.declared_export = &target.stream->exports.emplace_back();
     target.declared_export->where = where;

@@ -33,6 +33,32 @@ json export_json(const exporter::ExportView& view, std::int64_t wall_ms) {
   };
 }
 
+// Where an export really goes, where configuration says so.
+void add_redirect(json& entry, const exporter::ExportView& view, const std::string& stream,
+                  const Config* config) {
+  if (config == nullptr) return;
+  const RedirectRule* rule = config->redirect_of(stream, view.config);
+  if (rule == nullptr) return;
+  entry["redirected_to"] = {{"type", model::export_type_name(rule->to.config.type)},
+                            {"target", rule->to.config.target}};
+}
+
+// Never what the credentials are.
+json credentials_json(const std::vector<destination::CredentialsView>& views,
+                      std::int64_t wall_ms) {
+  json all = json::array();
+  for (const auto& view : views) {
+    if (!view.have && view.error.empty()) continue;  // nobody needed them yet
+    all.push_back({{"role", view.role},
+                   {"source", view.source},
+                   {"have", view.have},
+                   {"expires_ms", view.expires_ms},
+                   {"expires_in_ms", view.expires_ms == 0 ? 0 : view.expires_ms - wall_ms},
+                   {"error", view.error}});
+  }
+  return all;
+}
+
 json stream_json(const StatusBoard::Row& row) {
   const SequenceNumber oldest = row.log->oldest();
   const SequenceNumber end = std::max(oldest, row.log->visible_end());
@@ -105,6 +131,7 @@ std::string status_json(const ProcessStatus& process, const std::vector<StatusBo
        {{"port", process.server_port},
         {"connections", process.server.connections},
         {"parked_reads", process.server.parked_reads}}},
+      {"credentials", credentials_json(process.credentials, process.wall_ms)},
       {"streams", json::array()},
       {"unavailable_streams", json::array()},
   };
@@ -117,7 +144,9 @@ std::string status_json(const ProcessStatus& process, const std::vector<StatusBo
   for (const auto& row : streams) {
     json entry = stream_json(row);
     for (const auto* view : by_stream[row.id]) {
-      entry["exports"].push_back(export_json(*view, process.wall_ms));
+      json one = export_json(*view, process.wall_ms);
+      add_redirect(one, *view, row.name, process.config);
+      entry["exports"].push_back(std::move(one));
     }
     document["streams"].push_back(std::move(entry));
   }

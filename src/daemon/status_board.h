@@ -3,6 +3,8 @@
 #include "base/clock.h"
 #include "base/ids.h"
 #include "base/mutex.h"
+#include "daemon/config.h"
+#include "destination/credentials.h"
 #include "exporter/engine.h"
 #include "file/file_system.h"
 #include "server/server.h"
@@ -51,6 +53,8 @@ struct ProcessStatus {
   std::uint16_t server_port = 0;
   server::Counts server;
   std::int64_t wall_ms = 0;
+  std::vector<destination::CredentialsView> credentials;
+  const Config* config = nullptr;  ///< names the redirects; null = none
   std::vector<stream::UnavailableStream> unavailable;
 };
 

@@ -24,18 +24,25 @@ std::vector<exporter::Engine::Wanted> wanted_exports(const Config& config,
     }
     wanted.push_back({std::move(in_force), true});
   }
-  if (declared == nullptr) return wanted;
-  for (const auto& entry : declared->exports) {
-    if (entry.on_wire()) continue;
+  std::vector<const DeclaredExport*> hidden;
+  if (declared != nullptr) {
+    for (const auto& entry : declared->exports) {
+      if (!entry.on_wire()) hidden.push_back(&entry);
+    }
+  }
+  for (const DeclaredExport* entry : config.added_exports(definition.name)) hidden.push_back(entry);
+  for (const DeclaredExport* entry : hidden) {
     const bool taken = std::any_of(wanted.begin(), wanted.end(), [&](const auto& each) {
-      return each.config.identifier == entry.config.identifier;
+      return each.config.identifier == entry->config.identifier;
     });
     if (taken) {
-      log::warn("A client uses the identifier of an export from the configuration, which is off.",
-                {{"stream", definition.name}, {"destination", entry.config.identifier}});
+      log::warn(
+          "The stream has an export of this name already; the one from the configuration is "
+          "off.",
+          {{"stream", definition.name}, {"destination", entry->config.identifier}});
       continue;
     }
-    wanted.push_back({entry.config, false});
+    wanted.push_back({entry->config, false});
   }
   return wanted;
 }

@@ -109,7 +109,8 @@ class Reader {
                                     [&](const Key& child) { return child.name == name; });
     if (found != section.children.end()) {
       // Only the export's own keys: those of its sections are what the sections allow.
-      if (target.declared_export != nullptr && section.kind == Kind::kList) {
+      const bool own = section.kind == Kind::kList || section.name == "to";
+      if (target.declared_export != nullptr && own) {
         target.declared_export->keys.emplace(name, position(key_node.Mark()));
       }
       read_value(*found, value, key_node.Mark(), path.empty() ? name : path + "." + name, target);

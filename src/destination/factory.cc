@@ -88,8 +88,14 @@ class Maker {
             transport_.bandwidth_bits_per_second, clock)),
         directories_(std::make_shared<Directories>()) {}
 
-  Made make(const ExportSpec& spec) {
-    const ExportOptions options = lookup_ ? lookup_(spec) : ExportOptions{};
+  Made make(const ExportSpec& defined) {
+    const ExportOptions options = lookup_ ? lookup_(defined) : ExportOptions{};
+    ExportSpec spec = defined;
+    if (options.redirect) {
+      spec.config.type = options.redirect->type;
+      spec.config.target = options.redirect->target;
+      spec.config.export_format = options.redirect->export_format;
+    }
     switch (spec.config.type) {
       case model::ExportType::kKinesis:
         return make_kinesis(spec, options.kinesis, options.aws);
@@ -187,8 +193,8 @@ class Maker {
     WEIR_RETURN_IF_ERROR(iot_analytics::validate(spec.config.target, prefix));
     const AwsOptions& aws = hub_->aws();
     const auto own = aws.service_endpoint_urls.find(kIotAnalytics.name);
-    const bool has_endpoint =
-        !aws.endpoint_url.empty() || (own != aws.service_endpoint_urls.end() && !own->second.empty());
+    const bool has_endpoint = !aws.endpoint_url.empty() ||
+                              (own != aws.service_endpoint_urls.end() && !own->second.empty());
     if (!has_endpoint) return fail(iot_analytics::service_retired());
     WEIR_TRY(auto client, aws_client(kIotAnalytics, access));
     return std::make_unique<iot_analytics::IotAnalyticsDestination>(

@@ -139,6 +139,13 @@ struct FileOptions {
   std::int64_t roll_interval_ms = 3'600'000;
 };
 
+/// Where an export goes instead of what its definition says.
+struct Redirect {
+  model::ExportType type = model::ExportType::kKinesis;
+  std::string target;
+  std::optional<model::ExportFormat> export_format;
+};
+
 /// What weir's own configuration adds to one export.
 struct ExportOptions {
   KinesisOptions kinesis;
@@ -146,6 +153,7 @@ struct ExportOptions {
   HttpOptions http;
   FileOptions file;
   AwsAccess aws;
+  std::optional<Redirect> redirect;
 };
 
 /// The options in force for an export; asked once, when its destination is made. Threads: any.
