@@ -265,5 +265,4 @@ def aws_environment(url, **more):
 def impatient(**more):
     """Retry and save intervals for tests; the order of things is the same."""
     return {"export": {"backoff_first_ms": 10, "backoff_ceiling_ms": 100, "operator_retry_min_ms": 50,
-                       "cursor_save_interval_ms": 10, "stall_timeout_ms": 500,
-                       "connect_timeout_ms": 2000, **more}}
+                       "cursor_save_interval_ms": 10, "connect_timeout_ms": 2000, **more}}
