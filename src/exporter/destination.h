@@ -79,7 +79,8 @@ enum class Verdict : std::uint8_t {
 struct RecordOutcome {
   Verdict verdict = Verdict::kRetry;
   FailureClass failure = FailureClass::kNone;
-  std::string reason;  ///< empty when delivered
+  std::string reason;      ///< empty when delivered
+  bool set_aside = false;  ///< kRejected: it is kept in a dead-letter stream, so it is not lost
 };
 
 /// What became of a batch. Either one verdict for all (`records` empty) or one per record, in the
@@ -158,7 +159,8 @@ struct ExportSpec {
 };
 
 /// Makes the destination of an export. Errors say what is wrong with the configuration; the export
-/// then waits in that state until it is redefined. An unsupported type gives kUnsupported.
+/// then waits in that state until it is redefined. An unsupported type gives kUnsupported,
+/// a service that has ended kNotFound.
 /// Threads: called on the scheduler thread; must not block.
 using DestinationFactory = std::function<Result<std::unique_ptr<Destination>>(const ExportSpec&)>;
 

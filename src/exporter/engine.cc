@@ -169,6 +169,13 @@ class ThreadedEngine final : public Engine {
         [id, done = std::move(done)](Scheduler& scheduler) { scheduler.when_settled(id, done); });
   }
 
+  void give_order(StreamId id, const std::string& identifier, const Order& order,
+                  std::function<void(const Result<std::string>&)> done) override {
+    core_->mailbox().post([id, identifier, order, done = std::move(done)](Scheduler& scheduler) {
+      scheduler.give_order(id, identifier, order, done);
+    });
+  }
+
   void remove_stream(StreamId id) override {
     core_->board().remove(id);
     core_->mailbox().post([id](Scheduler& scheduler) { scheduler.remove_stream(id); });

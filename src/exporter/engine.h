@@ -34,7 +34,8 @@ enum class State : std::uint8_t {
   kInFlight,
   kBackoff,
   kStopped,
-  kBroken
+  kBroken,
+  kServiceRetired,  ///< as kBroken: what it leads to does not exist any more
 };
 const char* state_name(State state);
 
@@ -55,8 +56,23 @@ struct ExportView {
   std::int64_t waiting_messages = 0;
   std::int64_t waiting_bytes = 0;
   std::int64_t oldest_waiting_append_ms = 0;  ///< wall clock; 0 = unknown or nothing waits
-  std::int64_t skipped_messages = 0;          ///< refused for good by the destination
+  bool paused = false;                        ///< by a person
+  std::int64_t skipped_messages = 0;          ///< refused for good by the destination, and dropped
+  std::int64_t set_aside_messages = 0;        ///< refused for good, and kept as dead letters
   std::int64_t lost_messages = 0;             ///< removed by retention before they were exported
+};
+
+/// What a person may ask of one export.
+struct Order {
+  enum class Kind : std::uint8_t {
+    kPause,  ///< no deliveries until kResume, also after a restart
+    kResume,
+    kMove,      ///< go on at `to`, in either direction
+    kRetryNow,  ///< do not wait any longer after a failure
+  };
+  Kind kind = Kind::kPause;
+  SequenceNumber to;       ///< kMove
+  bool confirmed = false;  ///< kMove: messages may be sent twice, or not at all
 };
 
 /// Runs all exports: one scheduler thread, a pool of workers, strict priority, one delivery at a
@@ -92,6 +108,12 @@ class Engine {
   /// removal of those whose exports are gone (reliability.md D1). Errors: kIo (the first failure;
   /// a position is tried again all the same), kCancelled (weir stops).
   virtual void when_settled(StreamId id, std::function<void(const Result<void>&)> done) = 0;
+  /// Calls `done`, on a thread of the engine, when the order is carried out and stored (D1), with a
+  /// sentence that says what was done. Not called when weir has stopped. Errors: kNotFound (no such
+  /// export), kInvalidArgument (`to` is not in the stream), kConflict (only with `confirmed`; the
+  /// text says what it would repeat or skip), kUnavailable (not in this state), kIo, kCancelled.
+  virtual void give_order(StreamId id, const std::string& identifier, const Order& order,
+                          std::function<void(const Result<std::string>&)> done) = 0;
   /// The stream is gone; deliveries under way are interrupted.
   virtual void remove_stream(StreamId id) = 0;
   /// New durable data, or retention moved the oldest. Cheap; many calls become one.

@@ -72,6 +72,7 @@ Exporter::Exporter(model::ExportConfig config, const std::optional<stream::Curso
     exported_bytes_ = saved->exported_bytes;
     last_export_ms_ = saved->last_export_ms;
     error_message_ = saved->error_message;
+    paused_ = saved->paused;
     if (start_ != start) reposition(start);
   }
   state_ = settle_state(Instant{});
@@ -97,7 +98,8 @@ void Exporter::destination_made(const Destination::Limits& limits, Instant now) 
   refresh(now);
 }
 
-void Exporter::destination_failed(std::string why, Instant now) {
+void Exporter::destination_failed(std::string why, Instant now, State as) {
+  broken_as_ = as;
   broken_ = why.empty() ? "its destination cannot be made" : std::move(why);
   refresh(now);
 }
@@ -132,6 +134,38 @@ void Exporter::tick(Instant now) {
 void Exporter::host_works(Instant now) {
   if (!waits_for_host()) return;
   woken_ = true;
+  retry_at_.reset();
+  refresh(now);
+}
+
+void Exporter::pause(Instant now) {
+  paused_ = true;
+  ++revision_;
+  refresh(now);
+}
+
+void Exporter::resume(Instant now) {
+  paused_ = false;
+  ++revision_;
+  forgive();
+  refresh(now);
+}
+
+void Exporter::move_to(SequenceNumber to, Instant now) {
+  next_ = tried_end_ = to;
+  end_ = std::max(end_, to);
+  resend_.clear();
+  marks_.clear();
+  bytes_needed_ = 0;
+  fresh_ = false;
+  ++generation_;
+  ++revision_;
+  forgive();
+  refresh(now);
+}
+
+void Exporter::retry_now(Instant now) {
+  woken_ = false;
   retry_at_.reset();
   refresh(now);
 }
@@ -241,6 +275,7 @@ std::vector<SequenceNumber> Exporter::apply_verdicts(const Delivery& delivery, S
         refused.push_back(sent.sequence);
         break;
       case Verdict::kRejected:
+        if (!whole && outcome.records[i].set_aside) ++settled.set_aside_messages;
         if (settled.rejected_messages++ == 0) {
           settled.first_rejected = sent.sequence;
           settled.rejection = whole ? outcome.failure : outcome.records[i].failure;
@@ -252,7 +287,8 @@ std::vector<SequenceNumber> Exporter::apply_verdicts(const Delivery& delivery, S
   }
   exported_messages_ += settled.delivered_messages + settled.rejected_messages;
   exported_bytes_ += settled.delivered_bytes;
-  skipped_ += settled.rejected_messages;
+  skipped_ += settled.rejected_messages - settled.set_aside_messages;
+  set_aside_ += settled.set_aside_messages;
   return refused;
 }
 
@@ -370,8 +406,8 @@ void Exporter::refresh(Instant now) {
 
 State Exporter::settle_state(Instant now) {
   if (in_flight_) return State::kInFlight;
-  if (config_.disabled.value_or(false)) return State::kStopped;
-  if (!broken_.empty()) return State::kBroken;
+  if (paused_ || config_.disabled.value_or(false)) return State::kStopped;
+  if (!broken_.empty()) return broken_as_;
   if (retry_at_ && now < *retry_at_) return State::kBackoff;
   retry_at_.reset();
   if (!resend_.empty()) return State::kReady;
@@ -449,8 +485,8 @@ Instant Exporter::look_again() const {
 }
 
 stream::Cursor Exporter::cursor() const {
-  return {config_.identifier, config_.type,       next_,           start_,
-          exported_bytes_,    exported_messages_, last_export_ms_, error_message_};
+  return {config_.identifier, config_.type,    next_,          start_, exported_bytes_,
+          exported_messages_, last_export_ms_, error_message_, paused_};
 }
 
 model::ExportStatus Exporter::status() const {
@@ -474,6 +510,8 @@ const char* state_name(State state) {
       return "stopped";
     case State::kBroken:
       return "broken";
+    case State::kServiceRetired:
+      return "service_retired";
   }
   return "unknown";
 }

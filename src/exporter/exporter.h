@@ -48,8 +48,8 @@ class Exporter {
   std::int64_t log_moved(SequenceNumber oldest, SequenceNumber end, Instant now);
   /// The destination could be made (again).
   void destination_made(const Destination::Limits& limits, Instant now);
-  /// It could not; `why` says what to fix.
-  void destination_failed(std::string why, Instant now);
+  /// It could not; `why` says what to fix. `as` is kBroken or kServiceRetired.
+  void destination_failed(std::string why, Instant now, State as = State::kBroken);
 
   struct Redefined {
     bool repositioned = false;
@@ -62,6 +62,17 @@ class Exporter {
   /// Another export reached the host this one failed to connect to. It tries at once, but not twice
   /// in a row for this reason: its own connection may be what is broken.
   void host_works(Instant now);
+
+  // What a person asks for.
+
+  /// Grants no delivery until `resume`; one that is under way ends. Saved with the position.
+  void pause(Instant now);
+  void resume(Instant now);
+  /// Goes on at `to`, a number of the log or its end, whatever was delivered. What a delivery under
+  /// way comes to does not count any more.
+  void move_to(SequenceNumber to, Instant now);
+  /// Ends the wait after a failure.
+  void retry_now(Instant now);
 
   /// Requires: `state() == State::kReady`. Goes to InFlight.
   Grant take(Instant now);
@@ -80,6 +91,7 @@ class Exporter {
     std::int64_t delivered_messages = 0;
     std::int64_t delivered_bytes = 0;
     std::int64_t rejected_messages = 0;
+    std::int64_t set_aside_messages = 0;  ///< of these, kept as dead letters
     SequenceNumber first_rejected;
     FailureClass rejection = FailureClass::kNone;
     std::string rejection_reason;
@@ -131,7 +143,11 @@ class Exporter {
   [[nodiscard]] std::int64_t consecutive_failures() const { return consecutive_failures_; }
   [[nodiscard]] std::optional<Instant> retry_at() const { return retry_at_; }
   [[nodiscard]] std::optional<Instant> ready_since() const { return ready_since_; }
+  [[nodiscard]] bool paused() const { return paused_; }
+  /// Refused for good and dropped.
   [[nodiscard]] std::int64_t skipped_messages() const { return skipped_; }
+  /// Refused for good and kept as dead letters.
+  [[nodiscard]] std::int64_t set_aside_messages() const { return set_aside_; }
   [[nodiscard]] std::int64_t lost_messages() const { return lost_; }
   [[nodiscard]] bool resending() const { return !resend_.empty(); }
 
@@ -169,8 +185,10 @@ class Exporter {
   Destination::Limits limits_;
   std::string broken_ = "its destination has not been made yet";
 
+  State broken_as_ = State::kBroken;
   State state_ = State::kBroken;
   bool in_flight_ = false;
+  bool paused_ = false;
   std::uint64_t generation_ = 1;
   std::uint64_t revision_ = 0;
   std::optional<Instant> retry_at_;
@@ -196,6 +214,7 @@ class Exporter {
   std::int64_t last_export_ms_ = 0;
   std::string error_message_;
   std::int64_t skipped_ = 0;
+  std::int64_t set_aside_ = 0;
   std::int64_t lost_ = 0;
 };
 

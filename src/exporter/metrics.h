@@ -23,8 +23,11 @@ inline constexpr Descriptor kSkippedMessages{
     "Messages that a destination refused for good and that were dropped, by class of refusal."};
 inline constexpr Descriptor kLostMessages{
     "weir_exporter_lost_messages_total", Type::kCounter, "type,reason",
-    "Messages removed before they were exported. Reason retention: the stream was full or they "
-    "were too old."};
+    "Messages that an export passed without sending them. Reason retention: the stream was full or "
+    "they were too old; moved: a person moved the position beyond them."};
+inline constexpr Descriptor kDeadLetters{
+    "weir_exporter_dead_letters_total", Type::kCounter, "type",
+    "Messages that a destination refused for good and that were kept in a dead-letter stream."};
 inline constexpr Descriptor kMissingNumbers{
     "weir_exporter_missing_numbers_total", Type::kCounter, "type",
     "Sequence numbers without a message: lost to damage (the stream counts those) or left out "
@@ -45,7 +48,11 @@ inline constexpr Descriptor kExportBytes{"weir_exporter_export_bytes_total", Typ
                                          "Payload bytes it delivered; survives restarts."};
 inline constexpr Descriptor kExportSkipped{"weir_exporter_export_skipped_messages_total",
                                            Type::kCounter, "stream,export,type",
-                                           "Messages its destination refused for good."};
+                                           "Messages its destination refused for good and that "
+                                           "were dropped."};
+inline constexpr Descriptor kExportDeadLetters{
+    "weir_exporter_export_dead_letters_total", Type::kCounter, "stream,export,type",
+    "Messages its destination refused for good and that were kept as dead letters."};
 inline constexpr Descriptor kExportLost{"weir_exporter_export_lost_messages_total", Type::kCounter,
                                         "stream,export,type",
                                         "Messages removed by retention before it exported them."};

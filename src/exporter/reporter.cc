@@ -56,12 +56,15 @@ void Reporter::settled(const std::string& stream, const Exporter& exporter,
         {{"stream", stream}, {"destination", destination}, {"numbers", settled.missing_numbers}});
   }
   if (settled.rejected_messages > 0) {
+    const std::int64_t dropped = settled.rejected_messages - settled.set_aside_messages;
     metrics_.counter(metric::kSkippedMessages, {type, failure_class_name(settled.rejection)})
-        .add(amount(settled.rejected_messages));
+        .add(amount(dropped));
+    metrics_.counter(metric::kDeadLetters, {type}).add(amount(settled.set_aside_messages));
     log::error("The destination refused messages for good; they are skipped.",
                {{"stream", stream},
                 {"destination", destination},
                 {"messages", settled.rejected_messages},
+                {"kept_as_dead_letters", settled.set_aside_messages},
                 {"first_sequence_number", settled.first_rejected.value()},
                 {"error", settled.rejection_reason}});
   }
@@ -119,6 +122,29 @@ void Reporter::started(const std::string& stream, const Exporter& exporter,
 void Reporter::repositioned(const std::string& stream, const Exporter& exporter,
                             SequenceNumber from) {
   log::info("The export was repositioned by its definition.",
+            {{"stream", stream},
+             {"destination", exporter.config().identifier},
+             {"from", from.value()},
+             {"next", exporter.next().value()}});
+}
+
+void Reporter::paused(const std::string& stream, const Exporter& exporter) {
+  log::info("An export was paused by hand; it sends nothing until it is resumed.",
+            {{"stream", stream},
+             {"destination", exporter.config().identifier},
+             {"next", exporter.next().value()}});
+}
+
+void Reporter::resumed(const std::string& stream, const Exporter& exporter) {
+  log::info("An export was resumed by hand.", {{"stream", stream},
+                                               {"destination", exporter.config().identifier},
+                                               {"next", exporter.next().value()}});
+}
+
+void Reporter::moved(const std::string& stream, const Exporter& exporter, SequenceNumber from) {
+  const char* type = model::export_type_name(exporter.config().type);
+  metrics_.counter(metric::kLostMessages, {type, "moved"}).add(amount(exporter.next() - from));
+  log::warn("The position of an export was moved by hand.",
             {{"stream", stream},
              {"destination", exporter.config().identifier},
              {"from", from.value()},

@@ -23,6 +23,10 @@ class Reporter {
   void started(const std::string& stream, const Exporter& exporter, bool from_saved_position,
                bool position_expected);
   void repositioned(const std::string& stream, const Exporter& exporter, SequenceNumber from);
+  void paused(const std::string& stream, const Exporter& exporter);
+  void resumed(const std::string& stream, const Exporter& exporter);
+  /// A person moved the position.
+  void moved(const std::string& stream, const Exporter& exporter, SequenceNumber from);
   void removed(const std::string& stream, const std::string& identifier);
   void cursor_saved(const std::string& stream, const std::string& identifier,
                     const Result<void>& outcome);

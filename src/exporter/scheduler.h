@@ -12,6 +12,7 @@
 #include "stream/stream.h"
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -76,6 +77,9 @@ class Scheduler {
   void remove_stream(StreamId id);
   /// See `Engine::when_settled`.
   void when_settled(StreamId id, Settling::Done done);
+  /// See `Engine::give_order`.
+  void give_order(StreamId id, const std::string& identifier, const Order& order,
+                  std::function<void(const Result<std::string>&)> done);
   /// Nobody waits any longer: weir is stopping.
   void give_up_settling();
 
@@ -119,6 +123,12 @@ class Scheduler {
   void change_export(StreamState& stream, Export& item, Engine::Wanted want);
   void drop_export(StreamState& stream, std::uint64_t serial, bool forget);
   void forget_position(StreamState& stream, const stream::Cursor& cursor);
+  Result<std::string> carry_out(StreamState& stream, Export& item, const Order& order);
+  Result<std::string> pause(StreamState& stream, Export& item);
+  Result<std::string> resume(StreamState& stream, Export& item);
+  Result<std::string> move(StreamState& stream, Export& item, const Order& order);
+  Result<std::string> retry_now(StreamState& stream, Export& item);
+  void changed_by_hand(StreamState& stream, Export& item);
   void make_destination(StreamState& stream, Export& item);
   void place(StreamState& stream, Export& item);
   void look(StreamState& stream, Export& item);

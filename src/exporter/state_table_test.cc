@@ -34,8 +34,9 @@ Bench in_state(State state) {
       break;
     }
     case State::kBroken:
+    case State::kServiceRetired:
       bench.log(0, 5);
-      bench.exporter.destination_failed("no region", bench.now);
+      bench.exporter.destination_failed("no region", bench.now, state);
       break;
   }
   EXPECT_EQ(bench.exporter.state(), state);
@@ -181,6 +182,15 @@ TEST(ExporterTable, EveryEventInEveryState) {
     }
   }
   EXPECT_EQ(checked, 15 * 7 + 9);
+}
+
+TEST(StateTable, AServiceThatHasEndedIsAStateOfItsOwnUntilItsDestinationCanBeMade) {
+  Bench bench = in_state(State::kServiceRetired);
+  EXPECT_STREQ(state_name(bench.exporter.state()), "service_retired");
+  bench.exporter.destination_made({}, bench.now);
+  EXPECT_NE(bench.exporter.state(), State::kServiceRetired);
+  bench.exporter.destination_failed("no region", bench.now);
+  EXPECT_EQ(bench.exporter.state(), State::kBroken);
 }
 
 }  // namespace

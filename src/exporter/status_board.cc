@@ -32,6 +32,8 @@ model::ExportStatus first_status(const model::ExportConfig& config,
           cursor->exported_bytes, cursor->exported_messages};
 }
 
+bool is_broken(State state) { return state == State::kBroken || state == State::kServiceRetired; }
+
 }  // namespace
 
 void StatusBoard::set(StreamId id, const std::string& stream_name,
@@ -76,7 +78,9 @@ void StatusBoard::publish(StreamId id, const Exporter& exporter) {
     row.retry_at = exporter.retry_at();
     row.ready_since = exporter.ready_since();
     row.batch_messages = exporter.batch_messages();
+    row.paused = exporter.paused();
     row.skipped_messages = exporter.skipped_messages();
+    row.set_aside_messages = exporter.set_aside_messages();
     row.lost_messages = exporter.lost_messages();
     row.resending = exporter.resending();
     return;
@@ -92,7 +96,7 @@ std::vector<model::ExportStatus> StatusBoard::statuses(StreamId id) const {
     if (!row.on_wire) continue;
     model::ExportStatus& status = statuses.emplace_back(row.status);
     // Nothing was tried yet, and this is where clients look for the reason.
-    if (row.state == State::kBroken && status.error_message.empty()) {
+    if (is_broken(row.state) && status.error_message.empty()) {
       status.error_message = row.broken;
     }
   }
@@ -134,7 +138,7 @@ ExportView StatusBoard::view_of(StreamId id, const StreamRows& stream, const Row
   view.on_wire = row.on_wire;
   view.status = row.status;
   view.state = row.state;
-  view.last_error = row.state == State::kBroken ? row.broken : row.status.error_message;
+  view.last_error = is_broken(row.state) ? row.broken : row.status.error_message;
   view.last_failure = row.last_failure;
   view.consecutive_failures = row.consecutive_failures;
   if (row.state == State::kBackoff && row.retry_at && *row.retry_at > now) {
@@ -143,7 +147,9 @@ ExportView StatusBoard::view_of(StreamId id, const StreamRows& stream, const Row
   if (row.ready_since && now > *row.ready_since) {
     view.ready_age_ms = whole_ms(now - *row.ready_since);
   }
+  view.paused = row.paused;
   view.skipped_messages = row.skipped_messages;
+  view.set_aside_messages = row.set_aside_messages;
   view.lost_messages = row.lost_messages;
   const SequenceNumber next(row.status.last_exported_sequence_number + 1);
   const SequenceNumber from = std::max(next, stream.log->oldest());
@@ -172,14 +178,16 @@ std::string StatusBoard::reason_of(const Row& row, const ExportView& view) {
     case State::kReady:
       return "waiting for a free worker";
     case State::kInFlight:
+      if (row.paused) return "paused; finishing the delivery under way";
       return row.config.disabled.value_or(false) ? "disabled; finishing the delivery under way"
                                                  : "";
     case State::kBackoff:
       return fmt::format("{}: {}", row.resending ? "backing off, part was refused" : "backing off",
                          row.status.error_message);
     case State::kStopped:
-      return "disabled";
+      return row.paused ? "paused by hand until weir export resume" : "disabled";
     case State::kBroken:
+    case State::kServiceRetired:
       return row.broken;
   }
   return "";
@@ -199,6 +207,7 @@ void StatusBoard::collect(metrics::Samples& samples) const {
     add(metric::kExportMessages, static_cast<double>(view.status.exported_messages_count));
     add(metric::kExportBytes, static_cast<double>(view.status.exported_bytes_from_stream));
     add(metric::kExportSkipped, static_cast<double>(view.skipped_messages));
+    add(metric::kExportDeadLetters, static_cast<double>(view.set_aside_messages));
     add(metric::kExportLost, static_cast<double>(view.lost_messages));
     add(metric::kLagMessages, static_cast<double>(view.waiting_messages));
     add(metric::kLagBytes, static_cast<double>(view.waiting_bytes));

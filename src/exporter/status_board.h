@@ -53,7 +53,9 @@ class StatusBoard {
     std::optional<Instant> retry_at;
     std::optional<Instant> ready_since;
     std::int64_t batch_messages = 0;
+    bool paused = false;
     std::int64_t skipped_messages = 0;
+    std::int64_t set_aside_messages = 0;
     std::int64_t lost_messages = 0;
     bool resending = false;
   };

@@ -12,6 +12,7 @@ namespace {
 constexpr std::uint32_t kVersion = 1;
 constexpr std::size_t kErrorBytesMax = 1024;
 constexpr std::size_t kFixedBytes = 4 + 4 + 5 * 8;
+constexpr std::byte kPaused{1};
 
 void add(ByteVector& to, std::uint64_t value) {
   to.resize(to.size() + sizeof value);
@@ -62,6 +63,7 @@ ByteVector encode_cursor(const Cursor& cursor) {
   add(to, cursor.last_export_ms);
   add(to, std::string_view(cursor.identifier));
   add(to, std::string_view(cursor.error_message).substr(0, kErrorBytesMax));
+  to.push_back(cursor.paused ? kPaused : std::byte{0});
   return to;
 }
 
@@ -87,6 +89,8 @@ std::optional<Cursor> decode_cursor(Bytes from) {
   if (!identifier || !error || cursor.next.value() < 0) return std::nullopt;
   cursor.identifier = std::move(*identifier);
   cursor.error_message = std::move(*error);
+  // Older versions ended here.
+  cursor.paused = !rest.empty() && rest.front() == kPaused;
   return cursor;
 }
 

@@ -72,6 +72,7 @@ struct Cursor {
   std::int64_t exported_messages = 0;
   std::int64_t last_export_ms = 0;
   std::string error_message;
+  bool paused = false;  ///< by a person, until one resumes it
 };
 
 /// The saved cursors of one stream. Each has two checksummed slots in one preallocated file,

@@ -1,0 +1,313 @@
+// What people ask of exports: pause, resume, move, retry now.
+
+#include "base/log.h"
+#include "exporter/exporter_bench.h"
+#include "exporter/reporter.h"
+#include "exporter/scheduler.h"
+
+#include <deque>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <optional>
+
+namespace weir::exporter {
+namespace {
+
+using bench::Bench;
+using bench::mixed;
+using fake::config;
+using fake::seq;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using namespace std::chrono_literals;
+using Kind = Order::Kind;
+
+TEST(PausedExport, GrantsNothingUntilItIsResumed) {
+  Bench bench;
+  bench.log(0, 5);
+  bench.exporter.pause(bench.now);
+  EXPECT_EQ(bench.exporter.state(), State::kStopped);
+  EXPECT_EQ(bench.exporter.deadline(), Instant::max());
+  bench.log(0, 9);
+  bench.pass(std::chrono::hours(24));
+  EXPECT_EQ(bench.exporter.state(), State::kStopped);
+  bench.exporter.resume(bench.now);
+  EXPECT_EQ(bench.take().from, seq(0));
+}
+
+TEST(PausedExport, TheDeliveryUnderWayStillCounts) {
+  Bench bench;
+  bench.log(0, 5);
+  bench.take();
+  bench.exporter.pause(bench.now);
+  EXPECT_EQ(bench.exporter.state(), State::kInFlight);
+  bench.finish(bench.answer(Outcome::delivered(), 3));
+  EXPECT_EQ(bench.exporter.state(), State::kStopped);
+  EXPECT_EQ(bench.exporter.next(), seq(3));
+}
+
+TEST(PausedExport, StaysPausedOverARestartAndAChangeOfItsDefinition) {
+  Bench before;
+  before.exporter.pause(before.now);
+  Bench after(config("cloud"), before.exporter.cursor());
+  after.log(0, 5);
+  EXPECT_EQ(after.exporter.state(), State::kStopped);
+  auto changed = config("cloud");
+  changed.batch_size = 7;
+  after.exporter.redefine(changed, after.now);
+  EXPECT_EQ(after.exporter.state(), State::kStopped);
+  EXPECT_TRUE(after.exporter.cursor().paused);
+}
+
+TEST(PausedExport, ResumingForgivesEarlierFailures) {
+  Bench bench;
+  bench.log(0, 5);
+  for (int i = 0; i < 4; ++i) {
+    bench.deliver(Outcome::retry(FailureClass::kOperator, "no such stream"), 5);
+    bench.pass(std::chrono::hours(1));
+  }
+  bench.deliver(Outcome::retry(FailureClass::kOperator, "no such stream"), 5);
+  bench.exporter.pause(bench.now);
+  bench.exporter.resume(bench.now);
+  EXPECT_EQ(bench.exporter.state(), State::kReady);
+  EXPECT_EQ(bench.exporter.consecutive_failures(), 0);
+}
+
+TEST(MovedExport, WhatWasUnderWayDoesNotMoveItAgain) {
+  Bench bench;
+  bench.log(0, 20);
+  bench.deliver(Outcome::delivered(), 10);
+  bench.take();
+  bench.exporter.move_to(seq(4), bench.now);
+  EXPECT_EQ(bench.finish(bench.answer(Outcome::delivered(), 10)).result,
+            Exporter::Result::kSuperseded);
+  EXPECT_EQ(bench.exporter.next(), seq(4));
+  EXPECT_EQ(bench.take().from, seq(4));
+}
+
+TEST(MovedExport, WhatWasToBeSentAgainIsForgotten) {
+  Bench bench;
+  bench.log(0, 5);
+  bench.deliver(mixed({weir::exporter::bench::kAgain, weir::exporter::bench::kYes,
+                       weir::exporter::bench::kAgain, weir::exporter::bench::kYes,
+                       weir::exporter::bench::kYes}),
+                5);
+  ASSERT_TRUE(bench.exporter.resending());
+  bench.exporter.move_to(seq(2), bench.now);
+  EXPECT_EQ(bench.exporter.state(), State::kReady) << "it does not wait either";
+  const Grant grant = bench.take();
+  EXPECT_TRUE(grant.only.empty());
+  EXPECT_EQ(grant.from, seq(2));
+}
+
+TEST(SetAside, CountsApartFromWhatWasDropped) {
+  Bench bench;
+  bench.log(0, 3);
+  Outcome outcome = mixed(
+      {weir::exporter::bench::kNever, weir::exporter::bench::kYes, weir::exporter::bench::kNever});
+  outcome.records[2].set_aside = true;
+  const auto settled = bench.deliver(outcome, 3);
+  EXPECT_EQ(settled.rejected_messages, 2);
+  EXPECT_EQ(settled.set_aside_messages, 1);
+  EXPECT_EQ(bench.exporter.skipped_messages(), 1);
+  EXPECT_EQ(bench.exporter.set_aside_messages(), 1);
+  EXPECT_EQ(bench.exporter.next(), seq(3));
+}
+
+// A scheduler whose saver and workers are the test.
+class Orders : public ::testing::Test, public Hands {
+ protected:
+  void SetUp() override {
+    log::capture([](log::Level, const std::string&) {});
+    log_->append(20);
+    start();
+  }
+  void TearDown() override { log::capture(nullptr); }
+  void deliver(Job job) override { jobs_.push_back(std::move(job)); }
+  void keep(CursorTask task) override { tasks_.push_back(std::move(task)); }
+
+  void start() {
+    jobs_.clear();
+    tasks_.clear();
+    board_ = std::make_unique<StatusBoard>(clock_);
+    scheduler_ = std::make_unique<Scheduler>(
+        Options(),
+        Scheduler::Environment{clock_,
+                               [this](const ExportSpec&) -> Result<std::unique_ptr<Destination>> {
+                                 if (!broken_.empty()) return fail(Errc::kInvalidArgument, broken_);
+                                 return std::make_unique<fake::ScriptedDestination>(
+                                     [this](const Batch& batch, const std::stop_token&) {
+                                       for (const auto& message : batch.messages()) {
+                                         sent_.push_back(message.sequence.value());
+                                       }
+                                       return answer_;
+                                     });
+                               },
+                               *this, filter_, *board_, reporter_, 1});
+    board_->set(StreamId(1), "pumps", log_, {{config("cloud"), true}}, cursors_->load());
+    scheduler_->set_exports(StreamId(1), "pumps", log_, cursors_, {{config("cloud"), true}},
+                            log_->oldest(), log_->durable_end());
+    save();
+  }
+  void save() {
+    while (!tasks_.empty()) {
+      const CursorTask task = std::move(tasks_.front());
+      tasks_.pop_front();
+      if (task.kind == CursorTask::Kind::kLoad) {
+        scheduler_->loaded(task.stream, task.store->load());
+      } else {
+        scheduler_->saved(task.serial, task.revision, task.store->save(task.cursor));
+      }
+    }
+  }
+  void run_jobs() {
+    scheduler_->run_once();
+    while (!jobs_.empty()) {
+      const Job job = std::move(jobs_.front());
+      jobs_.pop_front();
+      scheduler_->delivered(job.id, run_job(job));
+      scheduler_->run_once();
+    }
+  }
+  void order(Kind kind, std::int64_t to = 0, bool confirmed = false,
+             const std::string& identifier = "cloud") {
+    answered_.reset();
+    scheduler_->give_order(StreamId(1), identifier, {kind, seq(to), confirmed},
+                           [this](const Result<std::string>& words) { answered_ = words; });
+  }
+  // Carries an order out completely; its words or its error.
+  std::string say(Kind kind, std::int64_t to = 0, bool confirmed = false) {
+    order(kind, to, confirmed);
+    scheduler_->run_once();
+    save();
+    if (!answered_) return "(no answer)";
+    code_ = *answered_ ? std::nullopt : std::optional(answered_->error().code);
+    return *answered_ ? **answered_ : answered_->error().what;
+  }
+  ExportView view() { return board_->views().at(0); }
+
+  ManualClock clock_;
+  metrics::Registry metrics_;
+  MoveFilter filter_;
+  Reporter reporter_{metrics_};
+  std::unique_ptr<StatusBoard> board_;
+  std::shared_ptr<fake::Log> log_ = std::make_shared<fake::Log>();
+  std::shared_ptr<fake::Cursors> cursors_ = std::make_shared<fake::Cursors>();
+  std::deque<Job> jobs_;
+  std::deque<CursorTask> tasks_;
+  std::unique_ptr<Scheduler> scheduler_;
+  std::string broken_;
+  Outcome answer_ = Outcome::delivered();
+  std::vector<std::int64_t> sent_;
+  std::optional<Result<std::string>> answered_;
+  std::optional<Errc> code_;
+};
+
+TEST_F(Orders, APauseIsAnsweredWhenItIsStoredAndNotBefore) {
+  order(Kind::kPause);
+  scheduler_->run_once();
+  EXPECT_FALSE(answered_);
+  cursors_->fail_saves(true);
+  save();
+  ASSERT_TRUE(answered_);
+  EXPECT_THAT(answered_->error().what, HasSubstr("the disk is gone"));
+  cursors_->fail_saves(false);
+  clock_.advance(2s);
+  scheduler_->run_once();
+  save();
+  EXPECT_TRUE(cursors_->find("cloud")->paused);
+}
+
+TEST_F(Orders, APauseHoldsOverARestartAndEndsWhenSomebodyResumes) {
+  EXPECT_THAT(say(Kind::kPause), HasSubstr("paused; it goes on with message 0"));
+  EXPECT_THAT(say(Kind::kPause), HasSubstr("already"));
+  start();
+  run_jobs();
+  EXPECT_TRUE(sent_.empty());
+  EXPECT_TRUE(view().paused);
+  EXPECT_EQ(view().state, State::kStopped);
+  EXPECT_THAT(view().reason, HasSubstr("paused"));
+  EXPECT_THAT(say(Kind::kResume), HasSubstr("resumed at message 0"));
+  run_jobs();
+  EXPECT_EQ(sent_.size(), 20U);
+  EXPECT_THAT(say(Kind::kResume), HasSubstr("not paused"));
+}
+
+TEST_F(Orders, GoingBackSendsAgainOnlyWhenConfirmed) {
+  run_jobs();
+  save();
+  sent_.clear();
+  EXPECT_THAT(say(Kind::kMove, 17), HasSubstr("again"));
+  EXPECT_EQ(code_, Errc::kConflict);
+  run_jobs();
+  EXPECT_TRUE(sent_.empty());
+  EXPECT_THAT(say(Kind::kMove, 17, true), HasSubstr("goes on at message 17; it stood at 20"));
+  EXPECT_EQ(cursors_->find("cloud")->next, seq(17)) << "stored before it was answered";
+  run_jobs();
+  EXPECT_THAT(sent_, ElementsAre(17, 18, 19));
+}
+
+TEST_F(Orders, GoingForwardLeavesOutOnlyWhenConfirmedAndIsCounted) {
+  say(Kind::kPause);
+  EXPECT_THAT(say(Kind::kMove, 18), HasSubstr("never send the 18 messages from 0 to 17"));
+  EXPECT_EQ(code_, Errc::kConflict);
+  EXPECT_THAT(say(Kind::kMove, 18, true), HasSubstr("it is paused"));
+  say(Kind::kResume);
+  run_jobs();
+  EXPECT_THAT(sent_, ElementsAre(18, 19));
+  EXPECT_THAT(metrics_.text(), HasSubstr("{type=\"kinesis\",reason=\"moved\"} 18"));
+}
+
+TEST_F(Orders, OnlyPlacesOfTheStreamAreTaken) {
+  log_->remove_below(5);
+  for (const std::int64_t to : {-1, 4, 21}) {
+    EXPECT_THAT(say(Kind::kMove, to, true), HasSubstr("holds 5 to 19, and 20 is the end"));
+    EXPECT_EQ(code_, Errc::kInvalidArgument);
+  }
+  EXPECT_THAT(say(Kind::kMove, 5, true), HasSubstr("already"));
+  EXPECT_THAT(say(Kind::kMove, 20, true), HasSubstr("goes on at message 20"));
+}
+
+TEST_F(Orders, RetryNowEndsAWaitHoweverLong) {
+  answer_ = Outcome::retry(FailureClass::kOperator, "no such stream");
+  for (int i = 0; i < 5; ++i) {
+    run_jobs();
+    clock_.advance(std::chrono::hours(1));
+  }
+  run_jobs();
+  ASSERT_EQ(view().state, State::kBackoff);
+  answer_ = Outcome::delivered();
+  sent_.clear();
+  EXPECT_EQ(say(Kind::kRetryNow), "it tries now");
+  run_jobs();
+  EXPECT_EQ(sent_.size(), 20U);
+  EXPECT_THAT(say(Kind::kRetryNow), HasSubstr("it is idle"));
+}
+
+TEST_F(Orders, RetryNowMakesABrokenDestinationAgain) {
+  broken_ = "no region";
+  start();
+  EXPECT_THAT(say(Kind::kRetryNow), HasSubstr("still cannot run: no region"));
+  broken_.clear();
+  EXPECT_EQ(say(Kind::kRetryNow), "it tries now");
+  run_jobs();
+  EXPECT_EQ(sent_.size(), 20U);
+}
+
+TEST_F(Orders, APausedExportIsNotRetried) {
+  say(Kind::kPause);
+  EXPECT_THAT(say(Kind::kRetryNow), HasSubstr("resume it instead"));
+  EXPECT_EQ(code_, Errc::kUnavailable);
+}
+
+TEST_F(Orders, WhatDoesNotExistIsNamed) {
+  order(Kind::kPause, 0, false, "other");
+  ASSERT_TRUE(answered_);
+  EXPECT_EQ(answered_->error().code, Errc::kNotFound);
+  scheduler_->remove_stream(StreamId(1));
+  order(Kind::kPause);
+  EXPECT_EQ(answered_->error().code, Errc::kNotFound);
+}
+
+}  // namespace
+}  // namespace weir::exporter
