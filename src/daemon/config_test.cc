@@ -407,12 +407,18 @@ TEST(Environment, empty_is_unset) {
 }
 
 TEST(Environment, what_has_no_effect_is_said_once) {
-  const auto config = good("", {{"JVM_ARGS", "-Xmx1g"},
-                                {"STREAM_MANAGER_READ_ONLY_DIRS", "/a,/b"},
-                                {"STREAM_MANAGER_EXPORTER_S3_DESTINATION_MULTIPART_UPLOAD_MIN_PART_"
-                                 "SIZE_BYTES",
-                                 "5242880"}});
-  EXPECT_THAT(config.notes, SizeIs(3));
+  const auto config = good("", {{"JVM_ARGS", "-Xmx1g"}});
+  EXPECT_THAT(config.notes, SizeIs(1));
+}
+
+TEST(Environment, s3_settings_have_the_names_of_the_original) {
+  const auto config =
+      good("", {{"STREAM_MANAGER_READ_ONLY_DIRS", "/a,/b"},
+                {"STREAM_MANAGER_EXPORTER_S3_DESTINATION_MULTIPART_UPLOAD_MIN_PART_SIZE_BYTES",
+                 "6000000"}});
+  EXPECT_THAT(config.export_defaults.s3.input_directories,
+              ElementsAre(std::string("/a"), std::string("/b")));
+  EXPECT_EQ(config.export_defaults.s3.part_bytes_min, 6'000'000);
 }
 
 TEST(Environment, an_invalid_value_is_refused_by_name_value_and_fix) {

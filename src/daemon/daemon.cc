@@ -2,6 +2,8 @@
 
 #include "admin/admin.h"
 #include "base/log.h"
+#include "daemon/denied_paths.h"
+#include "daemon/local_streams.h"
 #include "daemon/metrics.h"
 #include "daemon/process.h"
 #include "daemon/status_board.h"
@@ -58,6 +60,7 @@ struct Daemon::Parts {
   std::unique_ptr<server::Loop> loop;
   std::unique_ptr<server::Verifier> verifier;
   std::unique_ptr<server::Server> server;
+  std::shared_ptr<CatalogStreams> local_streams;
   std::shared_ptr<destination::credentials::Hub> credentials;
   std::unique_ptr<exporter::Engine> engine;
   std::unique_ptr<StreamWatcher> watcher;
@@ -94,8 +97,10 @@ Result<void> Daemon::Parts::open() {
   WEIR_TRY(loop, server::Loop::create(clock));
   WEIR_RETURN_IF_ERROR(open_store());
   WEIR_TRY(verifier, make_verifier(config, clock, *loop));
-  WEIR_TRY(server,
-           server::Server::bind(config.server, {*loop, clock, metrics, *verifier, statuses}));
+  server::Options serving = config.server;
+  serving.multipart_threshold_min = config.export_defaults.s3.part_bytes_min;
+  WEIR_TRY(server, server::Server::bind(serving, {*loop, clock, metrics, *verifier, statuses}));
+  local_streams = std::make_shared<CatalogStreams>(*loop, *server);
   // HTTP exports go where clients say, but not back into weir (reliability.md §4.6).
   destination::TransportOptions transport = config.transport;
   transport.own_ports.push_back(server->port());
@@ -105,17 +110,24 @@ Result<void> Daemon::Parts::open() {
   credentials = destination::make_credentials(config.aws, transport, clock, metrics, random_seed());
   auto factory = destination::make_factory(
       config.aws, transport,
-      [this](const exporter::ExportSpec& spec) { return config.options_for(spec); }, clock, metrics,
-      random_seed(), credentials);
+      [this, denied = denied_paths(config)](const exporter::ExportSpec& spec) {
+        auto options = config.options_for(spec);
+        options.s3.streams = local_streams;
+        options.s3.denied_paths = denied;
+        return options;
+      },
+      clock, metrics, random_seed(), credentials);
   if (!factory) return fail(std::move(factory).error());
   engine = exporter::Engine::start(config.exporter,
                                    {clock, metrics, std::move(*factory), random_seed()});
   statuses.use(*engine, *loop);
-  watcher = std::make_unique<StreamWatcher>(config, board, *engine, *server);
-  auto streams = stream::Catalog::open(config.store, {*disk, clock, metrics, *loop, *watcher,
-                                                      *server, boot_id(), random_seed(), true});
+  watcher = std::make_unique<StreamWatcher>(config, board, *engine, *server, *local_streams);
+  auto streams = stream::Catalog::open(
+      config.store,
+      {*disk, clock, metrics, *loop, *watcher, *local_streams, boot_id(), random_seed(), true});
   if (!streams) return fail(with_context(store_name(), std::move(streams).error()));
   catalog = std::move(*streams);
+  local_streams->serve(*catalog);
   if (auto opened = open_admin(); !opened) {
     catalog->close();  // no core thread yet, so this one stands for it
     return opened;
@@ -224,6 +236,7 @@ void Daemon::Parts::stop() {
   gone.wait_until(std::max(begun + kShutdownDeadline + kShutdownGrace, clock.now()));
   std::promise<void> closed;
   loop->post([&] {
+    local_streams->close();
     catalog->close();
     loop->stop();
     closed.set_value();

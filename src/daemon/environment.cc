@@ -72,35 +72,6 @@ std::string note(Config& config, std::string_view what) {
   return {};
 }
 
-std::string apply_part_size(const std::string& text, Config& config) {
-  Key key;
-  key.kind = Kind::kInteger;
-  key.min = 5'242'880;
-  auto value = value_from_text(key, text);
-  if (!value) return value.error().what;
-  return note(config,
-              "STREAM_MANAGER_EXPORTER_S3_DESTINATION_MULTIPART_UPLOAD_MIN_PART_SIZE_BYTES is set; "
-              "it has no effect, because this version has no S3 exports.");
-}
-
-std::string apply_read_only_dirs(const std::string& text, Config& config) {
-  std::string_view rest = text;
-  while (!rest.empty()) {
-    const auto comma = rest.find(',');
-    const auto path = rest.substr(0, comma);
-    rest = comma == std::string_view::npos ? std::string_view{} : rest.substr(comma + 1);
-    if (!path.starts_with('/')) {
-      return fmt::format(
-          "'{}' is not an absolute path; write paths that start with '/', separated "
-          "by commas",
-          log::escaped(path, 128));
-    }
-  }
-  return note(config,
-              "STREAM_MANAGER_READ_ONLY_DIRS is set; it has no effect, because this version has no "
-              "S3 exports.");
-}
-
 std::string apply_jvm_args(const std::string&, Config& config) {
   return note(config, "JVM_ARGS is set; weir has no Java virtual machine and ignores it.");
 }
@@ -190,13 +161,10 @@ const std::vector<Row>& rows() {
       {{"STREAM_MANAGER_EXPORTER_KINESIS_INTER_CALL_DELAY_MS", "",
         "Default of `kinesis.inter_call_delay_ms` for every Kinesis export."},
        apply_inter_call_delay},
-      {{"STREAM_MANAGER_EXPORTER_S3_DESTINATION_MULTIPART_UPLOAD_MIN_PART_SIZE_BYTES", "",
-        "Checked, at least 5242880; without effect, because there are no S3 exports yet."},
-       apply_part_size},
-      {{"STREAM_MANAGER_READ_ONLY_DIRS", "",
-        "Checked, absolute paths separated by commas; without effect, because there are no S3 "
-        "exports yet."},
-       apply_read_only_dirs},
+      {{"STREAM_MANAGER_EXPORTER_S3_DESTINATION_MULTIPART_UPLOAD_MIN_PART_SIZE_BYTES",
+        "export.s3.part_bytes_min", "At least 5242880."}},
+      {{"STREAM_MANAGER_READ_ONLY_DIRS", "export.s3.input_directories",
+        "Absolute paths, separated by commas."}},
       {{"JVM_ARGS", "", "Accepted and ignored; said once at start."}, apply_jvm_args},
       {{"LOG_LEVEL", "log.level", "TRACE, DEBUG, INFO, WARN or ERROR, in any case."},
        apply_log_level},

@@ -6,6 +6,7 @@
 namespace weir::daemon {
 
 using build::checked;
+using build::flag;
 using build::integer;
 using build::list;
 using build::of_kind;
@@ -24,6 +25,16 @@ namespace {
 
 constexpr std::int64_t kMiB = std::int64_t{1} << 20;
 constexpr std::int64_t kGiB = std::int64_t{1} << 30;
+
+std::vector<std::string> directories_in(std::string_view text) {
+  std::vector<std::string> paths;
+  for (;;) {
+    const auto comma = text.find(',');
+    paths.emplace_back(text.substr(0, comma));
+    if (comma == std::string_view::npos) return paths;
+    text.remove_prefix(comma + 1);
+  }
+}
 
 std::string check_json_pointer(const std::string& pointer) {
   return pointer.starts_with('/') ? "" : "is not a JSON pointer; it starts with '/'";
@@ -184,6 +195,46 @@ Key export_rules() {
   return rules;
 }
 
+std::string check_directories(const std::string& text) {
+  for (const auto& path : directories_in(text)) {
+    if (!path.starts_with('/')) {
+      return "is no list of directories: '" + path +
+             "' is not an absolute path; separate them by commas";
+    }
+  }
+  return "";
+}
+
+Key s3_section() {
+  return section(
+      "s3", "S3 exports: files that clients name in their tasks (docs/s3-export.md).",
+      {
+          with_sample(
+              "/var/lib/gateway/outbox,/data/video",
+              checked(check_directories,
+                      of_kind(Kind::kText, "input_directories",
+                              "Absolute paths, separated by commas. Only regular files below them "
+                              "are uploaded, and none that is reached through a symbolic link. "
+                              "Without it any file that weir can read is, except its own store, "
+                              "configuration and secrets.",
+                              "",
+                              [](Target& t, const Value& v) {
+                                t.config.export_defaults.s3.input_directories =
+                                    directories_in(v.text);
+                              }))),
+          integer(
+              "part_bytes_min",
+              "Smallest part of an upload in parts; larger where a file would have more than "
+              "10,000 of them.",
+              5'242'880, 5 * kGiB,
+              [](Config & c) -> auto& { return c.export_defaults.s3.part_bytes_min; }),
+          flag(
+              "path_style",
+              "Name the bucket in the path of requests even where it could be in the host name.",
+              [](Config & c) -> auto& { return c.export_defaults.s3.path_style; }),
+      });
+}
+
 Key bandwidth_key() {
   return within(0, 1'000'000'000,
                 of_kind(Kind::kInteger, "max_bandwidth_kbps",
@@ -237,6 +288,7 @@ Key export_section() {
               "response_bytes_max", "How much of an answer is read.", 1024, kGiB,
               [](Config & c) -> auto& { return c.transport.response_bytes_max; }),
           aws_section(),
+          s3_section(),
           export_rules(),
       });
 }

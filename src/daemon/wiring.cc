@@ -36,10 +36,9 @@ std::vector<exporter::Engine::Wanted> wanted_exports(const Config& config,
       return each.config.identifier == entry->config.identifier;
     });
     if (taken) {
-      log::warn(
-          "The stream has an export of this name already; the one from the configuration is "
-          "off.",
-          {{"stream", definition.name}, {"destination", entry->config.identifier}});
+      log::warn("The stream has an export of this name already; the one from the configuration is "
+                "off.",
+                {{"stream", definition.name}, {"destination", entry->config.identifier}});
       continue;
     }
     wanted.push_back({entry->config, false});
@@ -53,16 +52,19 @@ void StreamWatcher::set_exports(stream::Stream& stream) {
 }
 
 void StreamWatcher::stream_opened(stream::Stream& stream) {
+  local_.stream_changed(stream);
   board_.stream_changed(stream);
   set_exports(stream);
 }
 
 void StreamWatcher::stream_updated(stream::Stream& stream) {
+  local_.stream_changed(stream);
   board_.stream_changed(stream);
   set_exports(stream);
 }
 
-void StreamWatcher::stream_removed(StreamId id, const std::string&) {
+void StreamWatcher::stream_removed(StreamId id, const std::string& name) {
+  local_.stream_removed(name);
   board_.stream_removed(id);
   engine_.remove_stream(id);
   if (serving_) server_.stream_removed(id);

@@ -2,6 +2,7 @@
 
 #include "base/executor.h"
 #include "daemon/config.h"
+#include "daemon/local_streams.h"
 #include "daemon/status_board.h"
 #include "exporter/engine.h"
 #include "server/server.h"
@@ -18,8 +19,8 @@ namespace weir::daemon {
 class StreamWatcher final : public stream::Observer {
  public:
   StreamWatcher(const Config& config, StatusBoard& board, exporter::Engine& engine,
-                server::Server& server)
-      : config_(config), board_(board), engine_(engine), server_(server) {}
+                server::Server& server, CatalogStreams& local)
+      : config_(config), board_(board), engine_(engine), server_(server), local_(local) {}
 
   void stream_opened(stream::Stream& stream) override;
   void stream_updated(stream::Stream& stream) override;
@@ -37,6 +38,7 @@ class StreamWatcher final : public stream::Observer {
   StatusBoard& board_;
   exporter::Engine& engine_;
   server::Server& server_;
+  CatalogStreams& local_;
   bool serving_ = false;
 };
 

@@ -14,6 +14,7 @@
 #include "destination/kinesis/destination.h"
 #include "destination/metrics.h"
 #include "destination/options.h"
+#include "destination/s3/destination.h"
 #include "destination/sitewise/destination.h"
 #include "destination/sitewise/response.h"
 #include "exporter/bandwidth.h"
@@ -34,6 +35,7 @@ using exporter::Destination;
 using exporter::ExportSpec;
 using Made = Result<std::unique_ptr<Destination>>;
 
+const AwsService kS3 = {"s3", "s3", "s3", s3::read_s3_error};
 const AwsService kKinesis = {"kinesis", "kinesis", "kinesis"};
 const AwsService kFirehose = {"firehose", "firehose", "firehose", firehose::read_error};
 const AwsService kSitewise = {"iotsitewise", "iotsitewise", "data.iotsitewise",
@@ -110,7 +112,7 @@ class Maker {
       case model::ExportType::kIotSitewise:
         return make_sitewise(options.aws);
       case model::ExportType::kS3TaskExecutor:
-        return unsupported("Amazon S3");
+        return make_s3(spec, options.s3, options.aws);
     }
     return unsupported("this destination");
   }
@@ -203,6 +205,51 @@ class Maker {
         metrics_);
   }
 
+  Made make_s3(const ExportSpec& spec, const S3Options& options, const AwsAccess& access) {
+    AwsOptions aws = hub_->aws();
+    if (!access.region.empty()) aws.region = access.region;
+    const auto own = aws.service_endpoint_urls.find(kS3.name);
+    const std::string& override_url = own != aws.service_endpoint_urls.end() && !own->second.empty()
+                                          ? own->second
+                                          : aws.endpoint_url;
+    s3::Client::Setup client;
+    client.overridden = !override_url.empty();
+    client.hashes_bodies = override_url.starts_with("http:");
+    client.path_style = options.path_style;
+    WEIR_TRY(client.aws, aws_client(kS3, access));
+    client.place = [hub = hub_, aws = std::move(aws)](
+                       const std::string& region,
+                       const std::stop_token& stop) -> Result<AwsClient::Place> {
+      AwsOptions there = aws;
+      if (!region.empty()) there.region = region;
+      if (there.region.empty()) {
+        WEIR_TRY(there.region, hub->region(stop));
+      }
+      WEIR_TRY(Url endpoint, aws_endpoint(there, kS3));
+      return AwsClient::Place{there.region, std::move(endpoint)};
+    };
+    if (options.input_directories.empty() && !open_to_all_files_said_.exchange(true)) {
+      log::warn(
+          "Clients may have any file uploaded that weir can read; name the directories that are "
+          "meant for it in export.s3.input_directories.");
+    }
+    s3::S3Destination::Setup setup;
+    setup.stream_name = spec.stream_name;
+    setup.identifier = spec.config.identifier;
+    if (const auto& status = spec.config.status_config) {
+      setup.status_stream = status->status_stream_name.value_or("");
+      setup.status_level = status->status_level.value_or(model::StatusLevel::kInfo);
+    }
+    setup.part_bytes = options.part_bytes_min;
+    setup.threshold_bytes = spec.config.size_threshold_for_multipart_upload_bytes.value_or(
+        std::max(s3::kPartBytesMin, options.part_bytes_min));
+    setup.input = {options.input_directories, options.denied_paths};
+    setup.client = std::make_unique<s3::Client>(std::move(client));
+    setup.streams = options.streams;
+    setup.notes = spec.notes;
+    return std::make_unique<s3::S3Destination>(std::move(setup), clock_, metrics_);
+  }
+
   Made make_http(const ExportSpec& spec, const HttpOptions& options) {
     WEIR_TRY(Url target, http::check_target(spec.config.target, transport_.own_ports));
     WEIR_RETURN_IF_ERROR(http::validate(options));
@@ -247,6 +294,7 @@ class Maker {
   const std::shared_ptr<CurlPool> client_pool_;
   const std::shared_ptr<exporter::BandwidthLimiter> bandwidth_;
   const std::shared_ptr<Directories> directories_;
+  std::atomic<bool> open_to_all_files_said_{false};
 };
 
 }  // namespace

@@ -13,6 +13,10 @@
 #include <string>
 #include <vector>
 
+namespace weir::exporter {
+class LocalStreams;
+}
+
 namespace weir::destination {
 
 /// A role to assume with weir's own credentials (STS AssumeRole); another account, as a rule.
@@ -139,6 +143,15 @@ struct FileOptions {
   std::int64_t roll_interval_ms = 3'600'000;
 };
 
+struct S3Options {
+  std::int64_t part_bytes_min = 5'242'880;
+  bool path_style = false;  ///< the bucket in the path even where it could be in the host name
+  /// Clients may have files below these uploaded; empty: any that weir can read.
+  std::vector<std::string> input_directories;
+  std::vector<std::string> denied_paths;            ///< but never these, nor what is below them
+  std::shared_ptr<exporter::LocalStreams> streams;  ///< for statuses; null: none are told
+};
+
 /// Where an export goes instead of what its definition says.
 struct Redirect {
   model::ExportType type = model::ExportType::kKinesis;
@@ -152,6 +165,7 @@ struct ExportOptions {
   FirehoseOptions firehose;
   HttpOptions http;
   FileOptions file;
+  S3Options s3;
   AwsAccess aws;
   std::optional<Redirect> redirect;
 };

@@ -32,6 +32,8 @@ struct Options {
   std::int64_t parked_reads_max = 20'000;
   std::int64_t request_deadline_ms = 55'000;  ///< unanswered by then: close instead
   std::int64_t reader_threads = 2;
+  /// The least sizeThresholdForMultipartUploadBytes of S3 exports: the configured size of parts.
+  std::int64_t multipart_threshold_min = 5'242'880;
   [[nodiscard]] Result<void> validate() const;
 };
 

@@ -268,6 +268,26 @@ const scenarios = {
     assert.deepStrictEqual(numbers, [0, 1, 2, 3, 4, 6, 7, 8, 9]);
   },
 
+  async sitewise_entries(client) {
+    await client.createMessageStream(definition('assets').withExportDefinition(
+      new data.ExportDefinition().withIotSitewise([
+        new data.IoTSiteWiseConfig().withIdentifier('s').withBatchSize(10)])));
+    const now = Math.floor(Date.now() / 1000);
+    for (let number = 0; number < 30; number += 1) {
+      const values = [
+        new data.Variant().withDoubleValue(number), // written without a fraction
+        new data.Variant().withIntegerValue(number),
+        new data.Variant().withStringValue(`\u00e9 "${number}"`),
+        new data.Variant().withBooleanValue(number % 2 === 0)];
+      const entry = new data.PutAssetPropertyValueEntry().withEntryId('always-the-same')
+        .withPropertyAlias('/plant/\u00fc')
+        .withPropertyValues([new data.AssetPropertyValue().withValue(values[number % 4])
+          .withQuality(data.Quality.GOOD)
+          .withTimestamp(new data.TimeInNanos().withTimeInSeconds(now - 60 + number)
+            .withOffsetInNanos(number))]);
+      await client.appendMessage('assets', util.validateAndSerializeToJsonBytes(entry));
+    }
+  },
   async status_documents_parse(client) {
     // What the SDK's helpers write is kept byte for byte.
     const task = new data.S3ExportTaskDefinition().withInputUrl('file:/tmp/x').withBucket('my-bucket')
@@ -278,6 +298,32 @@ const scenarios = {
     const [message] = await client.readMessages('tasks');
     const parsed = util.deserializeJsonBytesToObj(message.payload, data.S3ExportTaskDefinition);
     assert.strictEqual(parsed.inputUrl, 'file:/tmp/x');
+  },
+  async statuses_of_uploads(client) {
+    // Needs an S3 behind weir; see s3_test.py, which made the stream "status" and the files.
+    const executor = new data.S3ExportTaskExecutorConfig().withIdentifier('s3').withStatusConfig(
+      new data.StatusConfig().withStatusLevel(data.StatusLevel.TRACE).withStatusStreamName('status'));
+    await client.createMessageStream(definition('tasks').withExportDefinition(
+      new data.ExportDefinition().withS3TaskExecutor([executor])));
+    for (const name of ['good', 'missing']) {
+      const task = new data.S3ExportTaskDefinition().withInputUrl(`file:${process.env.S3_FILES}/${name}`)
+        .withBucket('bucket').withKey(`sdk/!{timestamp:yyyy/MM/dd}/${name}`).withUserMetadata({ k: 'v' });
+      await client.appendMessage('tasks', util.validateAndSerializeToJsonBytes(task));
+    }
+    const told = await client.readMessages('status', readOptions({ start: 0, min: 3, max: 3, timeout: 30000 }));
+    const statuses = told.map((m) => util.deserializeJsonBytesToObj(m.payload, data.StatusMessage));
+    assert.deepStrictEqual(
+      statuses.map((s) => [s.statusContext.sequenceNumber, s.status.asMap(), s.statusLevel.asMap()]),
+      [[0, data.Status.InProgress.asMap(), data.StatusLevel.INFO.asMap()],
+        [0, data.Status.Success.asMap(), data.StatusLevel.INFO.asMap()],
+        [1, data.Status.Failure.asMap(), data.StatusLevel.ERROR.asMap()]]);
+    for (const s of statuses) {
+      assert.strictEqual(s.eventType.asMap(), data.EventType.S3Task.asMap());
+      assert.strictEqual(s.statusContext.streamName, 'tasks');
+      assert.strictEqual(s.statusContext.exportIdentifier, 's3');
+      assert.ok(s.statusContext.s3ExportTaskDefinition.inputUrl.startsWith('file:/'));
+      assert.strictEqual(typeof s.message, 'string');
+    }
   },
 };
 

@@ -1,0 +1,242 @@
+"""S3 exports against Debian's Swift with s3api: files become objects, tasks get one completed status."""
+
+import json
+import os
+import pathlib
+import subprocess
+import threading
+import unittest
+
+from sinks import impatient
+from swift import KEY_ID, REGION, Gate, Swift
+from weir_client import Client, Refused
+from weir_server import AWS_SECRET, DEADLINE_S, ROOT, Weir, eventually
+
+HERE = pathlib.Path(__file__).parent
+MIB = 1 << 20
+SUCCESS, FAILURE, IN_PROGRESS, WARNING, CANCELED = range(5)
+INFO, TRACE = 2, 4
+
+
+def executor(level=INFO, **members):
+    return {"s3TaskExecutor": [{"identifier": "s3", "statusConfig": {
+        "statusLevel": level, "statusStreamName": "status"}, **members}]}
+
+
+class S3Case(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.swift = cls.enterClassContext(Swift())
+        cls.swift.bucket("bucket")
+
+    def start(self, url=None, **s3):
+        config = impatient(stall_timeout_ms=30_000)
+        config["export"]["s3"] = {"part_bytes_min": 5 * MIB, **s3}
+        self.weir = Weir(config, env={
+            "AWS_REGION": REGION, "AWS_ENDPOINT_URL_S3": url or self.swift.url,
+            "AWS_ACCESS_KEY_ID": KEY_ID, "AWS_SECRET_ACCESS_KEY": AWS_SECRET})
+        self.files = self.weir.directory / "outbox"
+        self.files.mkdir()
+        self.weir.config["export"]["s3"].setdefault("input_directories", str(self.files))
+        self.enterContext(self.weir)
+        self.client = Client(self.weir.port)
+        self.addCleanup(lambda: self.client.close())
+        self.client.create("status")
+
+    def file(self, name, size, seed=b"weir"):
+        content = (seed * (size // len(seed) + 1))[:size]
+        (self.files / name).write_bytes(content)
+        return content
+
+    def task(self, name, key, bucket="bucket", stream="uploads", **members):
+        document = {"inputUrl": f"file:{self.files / name}", "bucket": bucket, "key": key, **members}
+        return self.client.append(stream, json.dumps(document).encode())
+
+    def statuses(self, sequence, stream="uploads"):
+        told = [json.loads(m["payload"]) for m in self.client.read_all("status")]
+        return [m for m in told if m["statusContext"]["streamName"] == stream
+                and m["statusContext"]["sequenceNumber"] == sequence]
+
+    def ended(self, sequence, stream="uploads"):
+        """Waits for the end of a task; returns the statuses as numbers."""
+        def end():
+            told = self.statuses(sequence, stream)
+            return told if any(m["status"] in (SUCCESS, FAILURE, CANCELED) for m in told) else None
+        return [m["status"] for m in eventually(f"task {sequence} has ended", end)]
+
+    # -- objects
+
+    def test_files_become_objects_in_order(self):
+        self.start()
+        self.client.create("uploads", exportDefinition=executor(TRACE))
+        small = self.file("small", 1000)
+        large = self.file("large", 12 * MIB)
+        self.file("empty", 0)
+        self.task("small", "a b/c+d=é!'()/!{timestamp:yyyy}", userMetadata={"Site": "plant-7"})
+        self.task("large", "large")
+        self.task("empty", "empty")
+        self.assertEqual(self.ended(2), [IN_PROGRESS, SUCCESS])
+        self.assertEqual(self.ended(1), [IN_PROGRESS] * 4 + [SUCCESS])
+        year = self.swift.keys("bucket")[0].rpartition("/")[2]
+        self.assertRegex(year, r"^20\d\d$")
+        key = f"a b/c+d=é!'()/{year}"
+        self.assertEqual(self.swift.object("bucket", key), small)
+        self.assertEqual(self.swift.client.head_object(Bucket="bucket", Key=key)["Metadata"],
+                         {"site": "plant-7"})
+        self.assertEqual(self.swift.object("bucket", "large"), large)
+        self.assertEqual(self.swift.object("bucket", "empty"), b"")
+        self.assertEqual(self.client.describe("uploads")["exportStatuses"][0]["lastExportedSequenceNumber"], 2)
+
+    def test_bad_tasks_fail_and_the_next_one_goes_on(self):
+        self.start()
+        self.client.create("uploads", exportDefinition=executor())
+        self.file("good", 10)
+        os.mkfifo(self.files / "fifo")
+        (self.files / "link").symlink_to("/etc/hostname")
+        self.client.append("uploads", b"this is no JSON")
+        self.task("missing", "k")
+        self.task("good", "k", bucket="no-such-bucket")
+        self.task("good", "!{timestamp:b}")
+        self.task("fifo", "k")
+        self.task("link", "k")
+        self.task("../secret", "k")
+        self.client.append("uploads", json.dumps(
+            {"inputUrl": "file:/etc/hostname", "bucket": "bucket", "key": "leak"}).encode())
+        self.task("good", "good")
+        self.assertEqual(self.ended(8), [IN_PROGRESS, SUCCESS])
+        for sequence in range(8):
+            self.assertEqual(self.ended(sequence)[-1], FAILURE, sequence)
+            self.assertTrue(self.statuses(sequence)[-1]["message"])
+        self.assertNotIn("s3ExportTaskDefinition", self.statuses(0)[0]["statusContext"])
+        self.assertEqual(self.statuses(1)[0]["statusContext"]["s3ExportTaskDefinition"]["key"], "k")
+        self.assertIn("NoSuchBucket", self.statuses(2)[-1]["message"])
+        self.assertNotIn("leak", self.swift.keys("bucket"))
+
+    def test_streams_side_by_side(self):
+        self.start()
+        for name in ("one", "two", "three"):
+            self.client.create(name, exportDefinition=executor())
+            self.file(name, 6 * MIB, name.encode())
+        for name in ("one", "two", "three"):
+            self.task(name, f"side/{name}", stream=name)
+        for name in ("one", "two", "three"):
+            self.assertEqual(self.ended(0, name), [IN_PROGRESS, SUCCESS])
+            self.assertTrue(self.swift.object("bucket", f"side/{name}").startswith(name.encode()))
+
+    def test_a_sparse_file_needs_no_memory(self):
+        self.start()
+        with open(self.files / "sparse", "wb") as sparse:
+            sparse.truncate(200 * MIB)
+        self.client.create("uploads", exportDefinition=executor())
+        before = self.weir.rss_bytes()
+        peak = before
+        self.task("sparse", "sparse")
+        def done():
+            nonlocal peak
+            peak = max(peak, self.weir.rss_bytes())
+            return any(m["status"] == SUCCESS for m in self.statuses(0))
+        eventually("the sparse file is uploaded", done, 120)
+        self.assertLess(peak - before, 16 * MIB)
+        self.assertEqual(self.swift.client.head_object(Bucket="bucket", Key="sparse")["ContentLength"],
+                         200 * MIB)
+
+    def test_the_threshold_is_not_below_the_size_of_parts(self):
+        self.start(part_bytes_min=8 * MIB)
+        with self.assertRaises(Refused) as refused:
+            self.client.create("uploads", exportDefinition=executor(
+                sizeThresholdForMultipartUploadBytes=6 * MIB))
+        self.assertEqual(refused.exception.status, 3)
+        self.assertIn("sizeThresholdForMultipartUploadBytes", refused.exception.text)
+        self.client.create("uploads", exportDefinition=executor(
+            sizeThresholdForMultipartUploadBytes=8 * MIB))
+
+    # -- the network and the clock
+
+    def test_trouble_at_s3_only_delays(self):
+        with Gate(self.swift) as gate:
+            self.start(gate.url)
+            self.client.create("uploads", exportDefinition=executor(3))
+            large = self.file("large", 11 * MIB)
+            slow_down = (503, b"<Error><Code>SlowDown</Code></Error>")
+            late = (200, b" \n <Error><Code>InternalError</Code></Error>")
+            faults = {"create": [slow_down], "part": [None, slow_down], "complete": [late, slow_down]}
+            gate.before = lambda name: faults[name].pop(0) if faults.get(name) else None
+            self.task("large", "troubled")
+            told = self.ended(0)
+            self.assertEqual((told[0], told[-1]), (IN_PROGRESS, SUCCESS))
+            self.assertEqual(self.swift.object("bucket", "troubled"), large)
+            self.assertEqual(gate.seen.count("create"), 2)
+
+    def test_killed_in_every_phase_of_an_upload(self):
+        with Gate(self.swift) as gate:
+            self.start(gate.url)
+            self.client.create("uploads", exportDefinition=executor())
+            content = self.file("large", 11 * MIB)
+            phases = [("create", 1), ("part", 1), ("part", 2), ("part", 3), ("complete", 1)]
+            sequence = 0
+            for name, nth in phases:
+                for moment in ("before", "after"):
+                    with self.subTest(phase=name, nth=nth, moment=moment):
+                        self.kill_at(gate, moment, name, nth)
+                        key = f"killed/{name}-{nth}-{moment}"
+                        self.task("large", key)
+                        self.assertTrue(self.dead.wait(DEADLINE_S))
+                        self.client.close()
+                        self.weir.kill()
+                        self.weir.start()
+                        self.client = Client(self.weir.port)
+                        told = self.ended(sequence)
+                        self.assertEqual(told[-1], SUCCESS)
+                        self.assertEqual(told.count(SUCCESS), 1)
+                        self.assertEqual(self.swift.object("bucket", key), content)
+                        sequence += 1
+            for done in range(sequence):
+                ends = [m["status"] for m in self.statuses(done) if m["status"] != IN_PROGRESS]
+                self.assertEqual(ends, [SUCCESS], done)
+            self.assertEqual(self.uploads_left(), [])
+
+    def uploads_left(self):
+        # A create whose answer was lost leaves an upload that nobody knows the id of.
+        return [u["Key"] for u in self.swift.uploads("bucket")
+                if u["Key"].startswith("killed/") and not u["Key"].endswith("create-1-after")]
+
+    def kill_at(self, gate, moment, name, nth):
+        count = 0
+        self.dead = threading.Event()
+        def at(operation):
+            nonlocal count
+            if operation != name or self.dead.is_set():
+                return None
+            count += 1
+            if count == nth:
+                self.weir.process.kill()
+                self.weir.process.wait(30)
+                self.dead.set()
+            return None
+        gate.before = at if moment == "before" else lambda _: None
+        gate.after = at if moment == "after" else lambda _: None
+
+    def test_a_wrong_clock_is_corrected(self):
+        self.start()
+        self.client.close()
+        self.weir.stop()
+        self.weir.wrapper = ["faketime", "-f", "+20m"]
+        self.weir.start()
+        self.client = Client(self.weir.port)
+        self.client.create("uploads", exportDefinition=executor())
+        content = self.file("late", 100)
+        self.task("late", "late")
+        self.assertEqual(self.ended(0), [IN_PROGRESS, SUCCESS])
+        self.assertEqual(self.swift.object("bucket", "late"), content)
+
+    # -- the official SDK
+
+    def test_statuses_as_the_sdk_reads_them(self):
+        self.start()
+        self.file("good", 10)
+        env = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
+        env["NODE_PATH"] = str(ROOT / "build" / "npm" / "node_modules")
+        env["S3_FILES"] = str(self.files)
+        done = subprocess.run(["node", str(HERE / "sdk.js"), str(self.weir.port), "statuses_of_uploads"],
+                              env=env, capture_output=True, text=True, timeout=DEADLINE_S * 3)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
