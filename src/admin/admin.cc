@@ -247,7 +247,7 @@ class BeastServer final : public AdminServer {
     return {};
   }
 
-  void run() {
+  void serve() override {
     accept();
     thread_ = std::thread([this] {
       try {
@@ -301,16 +301,21 @@ Result<void> Options::validate() const {
   return {};
 }
 
-Result<std::unique_ptr<AdminServer>> AdminServer::start(const Options& options, Sources sources) {
+Result<std::unique_ptr<AdminServer>> AdminServer::bind(const Options& options, Sources sources) {
   WEIR_RETURN_IF_ERROR(options.validate());
   try {
     auto server = std::make_unique<BeastServer>(options, std::move(sources));
     WEIR_RETURN_IF_ERROR(server->listen());
-    server->run();
     return std::unique_ptr<AdminServer>(std::move(server));
   } catch (const std::exception& error) {
     return fail(Errc::kUnavailable, std::string("admin port: ") + error.what());
   }
+}
+
+Result<std::unique_ptr<AdminServer>> AdminServer::start(const Options& options, Sources sources) {
+  WEIR_TRY(auto server, bind(options, std::move(sources)));
+  server->serve();
+  return server;
 }
 
 }  // namespace weir::admin

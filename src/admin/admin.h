@@ -31,9 +31,14 @@ struct Sources {
 /// HTTP for operators, on its own thread, so that a stuck daemon can still be asked why.
 class AdminServer {
  public:
+  /// Binds and listens; nobody is answered, and `sources` not asked, before `serve`.
   /// Errors: kUnavailable (port in use), kInvalidArgument.
+  static Result<std::unique_ptr<AdminServer>> bind(const Options& options, Sources sources);
+  /// `bind` and `serve`.
   static Result<std::unique_ptr<AdminServer>> start(const Options& options, Sources sources);
   virtual ~AdminServer() = default;  ///< stops and joins
+  virtual void serve() = 0;
+  /// The port in use, also when 0 was asked for.
   [[nodiscard]] virtual std::uint16_t port() const = 0;
 };
 

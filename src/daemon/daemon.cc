@@ -76,7 +76,7 @@ struct Daemon::Parts {
     return fmt::format("store directory '{}'", log::escaped(config.store_directory));
   }
   Result<void> open_store();
-  Result<void> open_admin();
+  Result<void> bind_admin();
   void run_core();
   void beat();
   void tick();
@@ -103,10 +103,9 @@ Result<void> Daemon::Parts::open() {
   local_streams = std::make_shared<CatalogStreams>(*loop, *server);
   // HTTP exports go where clients say, but not back into weir (reliability.md §4.6).
   destination::TransportOptions transport = config.transport;
+  WEIR_RETURN_IF_ERROR(bind_admin());
   transport.own_ports.push_back(server->port());
-  if (config.admin.port > 0) {
-    transport.own_ports.push_back(static_cast<std::uint16_t>(config.admin.port));
-  }
+  if (admin) transport.own_ports.push_back(admin->port());
   credentials = destination::make_credentials(config.aws, transport, clock, metrics, random_seed());
   auto factory = destination::make_factory(
       config.aws, transport,
@@ -128,10 +127,7 @@ Result<void> Daemon::Parts::open() {
   if (!streams) return fail(with_context(store_name(), std::move(streams).error()));
   catalog = std::move(*streams);
   local_streams->serve(*catalog);
-  if (auto opened = open_admin(); !opened) {
-    catalog->close();  // no core thread yet, so this one stands for it
-    return opened;
-  }
+  if (admin) admin->serve();
   run_core();
   return {};
 }
@@ -148,7 +144,8 @@ Result<void> Daemon::Parts::open_store() {
   return {};
 }
 
-Result<void> Daemon::Parts::open_admin() {
+// Early, so that exports know its port; it answers when everything it shows is there.
+Result<void> Daemon::Parts::bind_admin() {
   if (config.admin.port < 0) return {};
   admin::Sources sources;
   sources.metrics_text = [this] { return metrics.text(); };
@@ -157,7 +154,7 @@ Result<void> Daemon::Parts::open_admin() {
   sources.status_json = [this] { return status(); };
   sources.registry = &metrics;
   heartbeat = clock.now().time_since_epoch().count();
-  WEIR_TRY(admin, admin::AdminServer::start(config.admin, std::move(sources)));
+  WEIR_TRY(admin, admin::AdminServer::bind(config.admin, std::move(sources)));
   return {};
 }
 
