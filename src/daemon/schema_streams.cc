@@ -53,6 +53,16 @@ std::vector<Key> where_to_keys() {
       target_key("uri", "http: where to POST to.", "\"http://127.0.0.1:9000/in\""),
       target_key("directory", "file: directory for the files; created if missing.",
                  "/var/lib/weir-exported"),
+      one_of({"raw", "json"},
+             of_kind(Kind::kChoice, "format",
+                     "http: raw sends one request per message, json one per batch with "
+                     "an array of messages.",
+                     "raw",
+                     [](Target& t, const Value& v) {
+                       t.declared_export->config.export_format =
+                           v.text == "json" ? model::ExportFormat::kJsonBatched
+                                            : model::ExportFormat::kRawNotBatched;
+                     })),
   };
 }
 
@@ -84,15 +94,6 @@ std::vector<Key> declared_export_keys() {
   keys.push_back(
       of_kind(Kind::kFlag, "disabled", "true pauses the export and keeps its position.", "false",
               [](Target& t, const Value& v) { t.declared_export->config.disabled = v.flag; }));
-  keys.push_back(one_of({"raw", "json"},
-                        of_kind(Kind::kChoice, "format",
-                                "http: raw sends one request per message, json one per batch with "
-                                "an array of messages.",
-                                "raw", [](Target& t, const Value& v) {
-                                  t.declared_export->config.export_format =
-                                      v.text == "json" ? model::ExportFormat::kJsonBatched
-                                                       : model::ExportFormat::kRawNotBatched;
-                                })));
   for (auto& key : destination_option_keys()) keys.push_back(std::move(key));
   return keys;
 }
