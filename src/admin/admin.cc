@@ -4,8 +4,10 @@
 #include "admin/request_check.h"
 #include "base/log.h"
 
+#include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
@@ -25,6 +27,7 @@ using boost::system::error_code;
 
 constexpr auto kRequestTimeout = std::chrono::seconds(10);
 constexpr auto kLingerTimeout = std::chrono::seconds(1);
+constexpr auto kOrderTimeout = std::chrono::seconds(10);
 constexpr auto kAcceptPause = std::chrono::milliseconds(100);
 
 struct Page {
@@ -37,6 +40,7 @@ constexpr std::string_view kIndex =
     "weir\n\n"
     "/metrics  figures for Prometheus\n"
     "/status   streams and exports, JSON (weir status shows it as a table)\n"
+    "/exports  POST: orders for exports, see weir export\n"
     "/livez    200 while weir works\n"
     "/readyz   200 while weir takes messages\n";
 
@@ -66,6 +70,16 @@ struct Shared {
     if (path == "/") return {200, "text/plain; charset=utf-8", std::string(kIndex)};
     return {404, "text/plain; charset=utf-8", "not found\n"};
   }
+  // Whoever gives orders proves that the store's files are open to it. The time this takes does
+  // not tell how much of a token was right.
+  [[nodiscard]] bool may_order(std::string_view authorization) const {
+    const std::string wanted = "Bearer " + sources.order_token();
+    unsigned difference = authorization.size() == wanted.size() ? 0 : 1;
+    for (std::size_t i = 0; i < std::min(authorization.size(), wanted.size()); ++i) {
+      difference |= authorization[i] == wanted[i] ? 0U : 1U;
+    }
+    return difference == 0 && wanted.size() > std::string_view("Bearer ").size();
+  }
   static Page verdict(bool good) {
     return {good ? 200U : 503U, "text/plain; charset=utf-8", good ? "ok\n" : "not ok\n"};
   }
@@ -74,7 +88,8 @@ struct Shared {
 // One connection: reads a request, answers it, and so on until either side has enough.
 class Session : public std::enable_shared_from_this<Session> {
  public:
-  Session(tcp::socket socket, Shared& shared) : stream_(std::move(socket)), shared_(shared) {
+  Session(tcp::socket socket, Shared& shared)
+      : stream_(std::move(socket)), shared_(shared), late_(stream_.get_executor()) {
     shared_.connections_changed(1);
   }
   ~Session() { shared_.connections_changed(-1); }
@@ -139,13 +154,57 @@ class Session : public std::enable_shared_from_this<Session> {
     page.status = check_provenance(provenance);
     if (page.status != 200) {
       page.body = page.status == 421 ? "this host is not served here\n" : "forbidden\n";
+    } else if (request.method() == http::verb::post && path() == "/exports" &&
+               shared_.sources.order) {
+      order(text(http::field::authorization));
+      return;
     } else if (!head && request.method() != http::verb::get) {
       page = {405, "text/plain; charset=utf-8", "method not allowed\n"};
     } else {
-      const std::string_view target(request.target().data(), request.target().size());
-      page = shared_.page(target.substr(0, target.find('?')));
+      page = shared_.page(path());
     }
     respond(std::move(page), request.version(), keep, head);
+  }
+
+  [[nodiscard]] std::string_view path() const {
+    const auto& request = parser_->get();
+    const std::string_view target(request.target().data(), request.target().size());
+    return target.substr(0, target.find('?'));
+  }
+
+  void order(std::string_view authorization) {
+    const auto& request = parser_->get();
+    const unsigned version = request.version();
+    const bool keep = request.keep_alive();
+    if (!shared_.may_order(authorization)) {
+      respond({401, "application/json", "{\"error\":\"the token is missing or wrong\"}\n"}, version,
+              keep, false);
+      return;
+    }
+    const std::uint64_t number = ++orders_;
+    // Holds this connection until somebody answers.
+    late_.expires_after(kOrderTimeout);
+    late_.async_wait([self = shared_from_this(), number, version](error_code stopped) {
+      if (stopped || self->answered_ >= number) return;
+      self->answered_ = number;
+      self->respond({504, "application/json",
+                     "{\"error\":\"it was not carried out in time; it may be later\"}\n"},
+                    version, false, false);
+    });
+    shared_.sources.order(request.body(), [weak = weak_from_this(), number, version, keep](
+                                              unsigned status, std::string json) {
+      auto self = weak.lock();
+      if (!self) return;
+      // Moved along, so that a connection ends on the admin thread.
+      const auto executor = self->stream_.get_executor();
+      asio::post(executor, [self = std::move(self), number, version, keep, status,
+                            json = std::move(json)]() mutable {
+        if (self->answered_ >= number) return;
+        self->answered_ = number;
+        self->late_.cancel();
+        self->respond({status, "application/json", std::move(json)}, version, keep, false);
+      });
+    });
   }
 
   void respond(Page page, unsigned version, bool keep, bool head) {
@@ -203,6 +262,9 @@ class Session : public std::enable_shared_from_this<Session> {
   http::response<http::string_body> response_;
   std::array<char, 4096> discarded_{};
   std::size_t discarded_bytes_ = 0;
+  asio::steady_timer late_;
+  std::uint64_t orders_ = 0;    // asked on this connection, one at a time
+  std::uint64_t answered_ = 0;  // the last of them that was answered
 };
 
 class BeastServer final : public AdminServer {

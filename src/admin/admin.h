@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 namespace weir::admin {
 
@@ -25,7 +26,13 @@ struct Sources {
   std::function<bool()> live;                 ///< /livez
   std::function<bool()> ready;                ///< /readyz
   std::function<std::string()> status_json;   ///< /status
-  metrics::Registry* registry = nullptr;      ///< where requests are counted; outlives the server
+  /// POST /exports: a JSON order for an export. `reply` may be called on any thread, at once or
+  /// later, once; without it the request is answered as too slow. Null: there is no such page.
+  using Reply = std::function<void(unsigned status, std::string json)>;
+  std::function<void(std::string_view body, Reply reply)> order;
+  /// What such a request must carry as `Authorization: Bearer`; "" refuses all.
+  std::function<std::string()> order_token;
+  metrics::Registry* registry = nullptr;  ///< where requests are counted; outlives the server
 };
 
 /// HTTP for operators, on its own thread, so that a stuck daemon can still be asked why.

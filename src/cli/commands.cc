@@ -1,6 +1,8 @@
 #include "cli/commands.h"
 
+#include "cli/dead_letter_commands.h"
 #include "cli/demo.h"
+#include "cli/export_commands.h"
 #include "cli/pub.h"
 #include "cli/status.h"
 #include "cli/stream_commands.h"
@@ -19,6 +21,8 @@ Commands::Commands(CLI::App& app) : state_(std::make_unique<State>()) {
   add_pub_command(app, state_->status);
   add_sub_command(app, state_->status);
   add_status_command(app, state_->status);
+  add_export_commands(app, state_->status);
+  add_dead_letter_commands(app, state_->status);
   add_demo_command(app, state_->status);
 }
 

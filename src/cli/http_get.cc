@@ -9,6 +9,7 @@ namespace {
 
 constexpr std::size_t kAnswerBytesMax = 64 * 1024 * 1024;  // 10,000 streams with all their exports
 constexpr long kTimeoutMs = 5'000;
+constexpr long kOrderTimeoutMs = 15'000;  // the server itself gives up after ten seconds
 
 std::size_t take_body(char* data, std::size_t size, std::size_t count, void* to) {
   auto& body = *static_cast<std::string*>(to);
@@ -17,24 +18,19 @@ std::size_t take_body(char* data, std::size_t size, std::size_t count, void* to)
   return size * count;
 }
 
-}  // namespace
-
-Result<std::string> http_get(const std::string& host, std::int64_t port, const std::string& path) {
-  const std::unique_ptr<CURL, decltype(&curl_easy_cleanup)> curl(curl_easy_init(),
-                                                                 curl_easy_cleanup);
-  if (!curl) return fail(Errc::kUnavailable, "libcurl does not start");
+Result<HttpAnswer> perform(CURL* curl, const std::string& host, std::int64_t port,
+                           const std::string& path) {
   const bool six = host.find(':') != std::string::npos;
   const std::string url =
       fmt::format("http://{}{}{}:{}{}", six ? "[" : "", host, six ? "]" : "", port, path);
-  std::string body;
-  curl_easy_setopt(curl.get(), CURLOPT_URL, url.c_str());
-  curl_easy_setopt(curl.get(), CURLOPT_PROXY, "");
-  curl_easy_setopt(curl.get(), CURLOPT_PROTOCOLS_STR, "http");
-  curl_easy_setopt(curl.get(), CURLOPT_NOSIGNAL, 1L);
-  curl_easy_setopt(curl.get(), CURLOPT_TIMEOUT_MS, kTimeoutMs);
-  curl_easy_setopt(curl.get(), CURLOPT_WRITEFUNCTION, take_body);
-  curl_easy_setopt(curl.get(), CURLOPT_WRITEDATA, &body);
-  const CURLcode code = curl_easy_perform(curl.get());
+  HttpAnswer answer;
+  curl_easy_setopt(curl, CURLOPT_URL, url.c_str());
+  curl_easy_setopt(curl, CURLOPT_PROXY, "");
+  curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http");
+  curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+  curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body);
+  curl_easy_setopt(curl, CURLOPT_WRITEDATA, &answer.body);
+  const CURLcode code = curl_easy_perform(curl);
   if (code == CURLE_COULDNT_CONNECT) {
     return fail(Errc::kUnavailable,
                 fmt::format("ask {}: nobody listens there; is weir running, and is this its admin "
@@ -46,15 +42,46 @@ Result<std::string> http_get(const std::string& host, std::int64_t port, const s
                                                 "one: --admin-port",
                                                 url, curl_easy_strerror(code)));
   }
-  long status = 0;
-  curl_easy_getinfo(curl.get(), CURLINFO_RESPONSE_CODE, &status);
-  if (status != 200) {
+  curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &answer.status);
+  return answer;
+}
+
+using Curl = std::unique_ptr<CURL, decltype(&curl_easy_cleanup)>;
+
+auto no_curl() { return fail(Errc::kUnavailable, "libcurl does not start"); }
+
+}  // namespace
+
+Result<std::string> http_get(const std::string& host, std::int64_t port, const std::string& path) {
+  const Curl curl(curl_easy_init(), curl_easy_cleanup);
+  if (!curl) return no_curl();
+  curl_easy_setopt(curl.get(), CURLOPT_TIMEOUT_MS, kTimeoutMs);
+  WEIR_TRY(HttpAnswer answer, perform(curl.get(), host, port, path));
+  if (answer.status != 200) {
     return fail(Errc::kUnavailable,
-                fmt::format("ask {}: answered {}; is this weir's admin port? Another one: "
-                            "--admin-port",
-                            url, status));
+                fmt::format("ask http://{}:{}{}: answered {}; is this weir's admin port? Another "
+                            "one: --admin-port",
+                            host, port, path, answer.status));
   }
-  return body;
+  return std::move(answer.body);
+}
+
+Result<HttpAnswer> http_post(const std::string& host, std::int64_t port, const std::string& path,
+                             const std::string& json, const std::string& token) {
+  const Curl curl(curl_easy_init(), curl_easy_cleanup);
+  if (!curl) return no_curl();
+  using Headers = std::unique_ptr<curl_slist, decltype(&curl_slist_free_all)>;
+  Headers headers(curl_slist_append(nullptr, "Content-Type: application/json"),
+                  curl_slist_free_all);
+  const std::string authorization = "Authorization: Bearer " + token;
+  if (!headers || curl_slist_append(headers.get(), authorization.c_str()) == nullptr) {
+    return no_curl();
+  }
+  curl_easy_setopt(curl.get(), CURLOPT_TIMEOUT_MS, kOrderTimeoutMs);
+  curl_easy_setopt(curl.get(), CURLOPT_HTTPHEADER, headers.get());
+  curl_easy_setopt(curl.get(), CURLOPT_POSTFIELDSIZE, static_cast<long>(json.size()));
+  curl_easy_setopt(curl.get(), CURLOPT_POSTFIELDS, json.c_str());
+  return perform(curl.get(), host, port, path);
 }
 
 }  // namespace weir::cli

@@ -11,4 +11,14 @@ namespace weir::cli {
 /// answers, or not with 200; the text says what to do.
 Result<std::string> http_get(const std::string& host, std::int64_t port, const std::string& path);
 
+struct HttpAnswer {
+  long status = 0;
+  std::string body;
+};
+
+/// POST of a JSON document with `token` as the bearer, without proxies. Any answer is a result.
+/// Blocks, at most about 15 s. Errors: nothing answers.
+Result<HttpAnswer> http_post(const std::string& host, std::int64_t port, const std::string& path,
+                             const std::string& json, const std::string& token);
+
 }  // namespace weir::cli

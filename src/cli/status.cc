@@ -149,6 +149,8 @@ std::string export_line(const json& entry) {
   }
   const std::int64_t skipped = number(entry, "skipped_messages");
   if (skipped > 0) line += fmt::format("; {} skipped as unacceptable", grouped(skipped));
+  const std::int64_t letters = number(entry, "dead_letters");
+  if (letters > 0) line += fmt::format("; {} kept as dead letters", grouped(letters));
   const std::int64_t lost = number(entry, "lost_messages");
   if (lost > 0) line += fmt::format("; {} deleted before they were exported", grouped(lost));
   return line;

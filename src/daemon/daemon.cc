@@ -2,7 +2,9 @@
 
 #include "admin/admin.h"
 #include "base/log.h"
+#include "daemon/dead_letters.h"
 #include "daemon/denied_paths.h"
+#include "daemon/export_orders.h"
 #include "daemon/local_streams.h"
 #include "daemon/metrics.h"
 #include "daemon/process.h"
@@ -12,8 +14,10 @@
 #include "daemon/wiring.h"
 #include "destination/credentials/hub.h"
 #include "file/posix_file_system.h"
+#include "stream/layout.h"
 
 #include <atomic>
+#include <filesystem>
 #include <fmt/format.h>
 #include <future>
 #include <sys/random.h>
@@ -61,11 +65,14 @@ struct Daemon::Parts {
   std::unique_ptr<server::Verifier> verifier;
   std::unique_ptr<server::Server> server;
   std::shared_ptr<CatalogStreams> local_streams;
+  std::unique_ptr<DeadLetterStreams> dead_letters;
   std::shared_ptr<destination::credentials::Hub> credentials;
   std::unique_ptr<exporter::Engine> engine;
   std::unique_ptr<StreamWatcher> watcher;
   std::unique_ptr<stream::Catalog> catalog;
   std::unique_ptr<admin::AdminServer> admin;
+  std::string admin_token_file;  // absolute; empty: none could be written, no orders are taken
+  std::string admin_token;
 
   std::atomic<bool> ready{false};
   std::atomic<Instant::rep> heartbeat{0};
@@ -77,6 +84,7 @@ struct Daemon::Parts {
   }
   Result<void> open_store();
   Result<void> bind_admin();
+  void open_orders();
   void run_core();
   void beat();
   void tick();
@@ -101,6 +109,7 @@ Result<void> Daemon::Parts::open() {
   serving.multipart_threshold_min = config.export_defaults.s3.part_bytes_min;
   WEIR_TRY(server, server::Server::bind(serving, {*loop, clock, metrics, *verifier, statuses}));
   local_streams = std::make_shared<CatalogStreams>(*loop, *server);
+  dead_letters = std::make_unique<DeadLetterStreams>(*loop, clock, *local_streams);
   // HTTP exports go where clients say, but not back into weir (reliability.md §4.6).
   destination::TransportOptions transport = config.transport;
   WEIR_RETURN_IF_ERROR(bind_admin());
@@ -117,8 +126,14 @@ Result<void> Daemon::Parts::open() {
       },
       clock, metrics, random_seed(), credentials);
   if (!factory) return fail(std::move(factory).error());
-  engine = exporter::Engine::start(config.exporter,
-                                   {clock, metrics, std::move(*factory), random_seed()});
+  engine = exporter::Engine::start(
+      config.exporter,
+      {clock, metrics,
+       with_poison_policies(
+           std::move(*factory),
+           [this](const exporter::ExportSpec& spec) { return config.options_for(spec); },
+           *dead_letters, clock),
+       random_seed()});
   statuses.use(*engine, *loop);
   watcher = std::make_unique<StreamWatcher>(config, board, *engine, *server, *local_streams);
   auto streams = stream::Catalog::open(
@@ -127,6 +142,8 @@ Result<void> Daemon::Parts::open() {
   if (!streams) return fail(with_context(store_name(), std::move(streams).error()));
   catalog = std::move(*streams);
   local_streams->serve(*catalog);
+  dead_letters->serve(*catalog);
+  open_orders();
   if (admin) admin->serve();
   run_core();
   return {};
@@ -152,10 +169,32 @@ Result<void> Daemon::Parts::bind_admin() {
   sources.live = [this] { return live(); };
   sources.ready = [this] { return ready.load() && live(); };
   sources.status_json = [this] { return status(); };
+  sources.order = [this](std::string_view body, admin::Sources::Reply reply) {
+    take_export_order(body, board, *engine, std::move(reply));
+  };
+  sources.order_token = [this] { return admin_token; };
   sources.registry = &metrics;
   heartbeat = clock.now().time_since_epoch().count();
   WEIR_TRY(admin, admin::AdminServer::bind(config.admin, std::move(sources)));
   return {};
+}
+
+// The store is locked by now, so the token of another weir is not replaced. A disk that takes no
+// file must not keep weir from starting.
+void Daemon::Parts::open_orders() {
+  if (!admin) return;
+  std::error_code unknown;
+  const auto store = std::filesystem::absolute(config.store_directory, unknown);
+  const std::string path = store / stream::layout::kAdminToken;
+  auto token = write_admin_token(path);
+  if (!token) {
+    log::warn(
+        "Orders for exports are not taken: there is no token to prove that they may be given.",
+        {{"error", token.error().what}});
+    return;
+  }
+  admin_token_file = path;
+  admin_token = std::move(*token);
 }
 
 // Starts the core thread and waits until the declared streams are there and clients may come.
@@ -212,6 +251,7 @@ std::string Daemon::Parts::status() {
   ProcessStatus process;
   process.uptime_ms = std::chrono::duration_cast<milliseconds>(clock.now() - started).count();
   process.store_directory = config.store_directory;
+  process.admin_token_file = admin_token_file;
   if (auto space = disk->space()) process.space = *space;
   process.server_port = server->port();
   process.server = server->counts();
@@ -234,6 +274,7 @@ void Daemon::Parts::stop() {
   std::promise<void> closed;
   loop->post([&] {
     local_streams->close();
+    dead_letters->close();
     catalog->close();
     loop->stop();
     closed.set_value();

@@ -92,6 +92,8 @@ std::vector<Key> declared_export_keys();
 
 /// The options of single destinations, shared by declared exports and rules.
 std::vector<Key> destination_option_keys();
+/// What becomes of messages that a destination refuses for good.
+std::vector<Key> poison_keys();
 /// The account and region of one export; one of those options.
 Key aws_access_options();
 

@@ -184,6 +184,7 @@ Key export_rules() {
   for (auto& key : destination_option_keys()) {
     if (key.name != "file") keys.push_back(std::move(key));
   }
+  for (auto& key : poison_keys()) keys.push_back(std::move(key));
   Key rules = list("options",
                    "Options for exports that clients define, or that are declared below. Every "
                    "matching entry applies, in order.",

@@ -95,6 +95,7 @@ std::vector<Key> declared_export_keys() {
       of_kind(Kind::kFlag, "disabled", "true pauses the export and keeps its position.", "false",
               [](Target& t, const Value& v) { t.declared_export->config.disabled = v.flag; }));
   for (auto& key : destination_option_keys()) keys.push_back(std::move(key));
+  for (auto& key : poison_keys()) keys.push_back(std::move(key));
   return keys;
 }
 

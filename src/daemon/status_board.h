@@ -49,6 +49,7 @@ class StatusBoard {
 struct ProcessStatus {
   std::int64_t uptime_ms = 0;
   std::string store_directory;
+  std::string admin_token_file;  ///< "": orders are not taken
   file::Space space;
   std::uint16_t server_port = 0;
   server::Counts server;

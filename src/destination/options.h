@@ -4,6 +4,7 @@
 #include "base/metrics.h"
 #include "base/result.h"
 #include "exporter/destination.h"
+#include "exporter/poison_policy.h"
 
 #include <cstdint>
 #include <functional>
@@ -159,6 +160,20 @@ struct Redirect {
   std::optional<model::ExportFormat> export_format;
 };
 
+/// What becomes of messages that are refused for good, as far as the configuration says it.
+struct PoisonOptions {
+  static constexpr const char* kDefaultStream = "weir-dlq";
+  std::optional<exporter::PoisonPolicy::Action> action;
+  std::string dead_letter_stream;
+
+  /// In force: without an action, messages are kept where a stream for them is named.
+  [[nodiscard]] exporter::PoisonPolicy policy() const {
+    using Action = exporter::PoisonPolicy::Action;
+    return {action.value_or(dead_letter_stream.empty() ? Action::kDrop : Action::kDeadLetter),
+            dead_letter_stream.empty() ? kDefaultStream : dead_letter_stream};
+  }
+};
+
 /// What weir's own configuration adds to one export.
 struct ExportOptions {
   KinesisOptions kinesis;
@@ -167,6 +182,7 @@ struct ExportOptions {
   FileOptions file;
   S3Options s3;
   AwsAccess aws;
+  PoisonOptions poison;
   std::optional<Redirect> redirect;
 };
 

@@ -16,6 +16,8 @@ inline constexpr std::string_view kStoreState = "state";
 inline constexpr std::string_view kNames = "names";
 inline constexpr std::string_view kStreams = "streams";
 inline constexpr std::string_view kTrash = "trash";
+/// Of a running weir: what orders to it must carry.
+inline constexpr std::string_view kAdminToken = "admin-token";
 inline constexpr std::string_view kQuarantine = "quarantine";
 /// What marks a directory of the original product, which weir refuses by name.
 inline constexpr std::string_view kOriginalStore = "stream_manager_metadata_store";

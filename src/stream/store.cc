@@ -38,9 +38,10 @@ Result<Format> read_format(file::FileSystem& disk) {
 }
 
 bool is_ours(std::string_view name) {
-  constexpr std::array<std::string_view, 10> kNames{
-      layout::kLock,  layout::kFormat,     layout::kStoreState, layout::kNames, layout::kStreams,
-      layout::kTrash, layout::kQuarantine, "FORMAT.tmp",        "state.tmp",    "names.tmp"};
+  constexpr std::array<std::string_view, 11> kNames{
+      layout::kLock,    layout::kFormat, layout::kStoreState, layout::kNames,
+      layout::kStreams, layout::kTrash,  layout::kQuarantine, layout::kAdminToken,
+      "FORMAT.tmp",     "state.tmp",     "names.tmp"};
   return std::find(kNames.begin(), kNames.end(), name) != kNames.end();
 }
 

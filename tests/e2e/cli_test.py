@@ -14,7 +14,9 @@ from weir_client import Client
 from weir_server import BINARY, DEADLINE_S, TOKEN, Output, Weir, eventually, weir_command
 
 COMMANDS = [[], ["serve"], ["validate"], ["status"], ["stream"], ["stream", "ls"], ["stream", "info"],
-            ["stream", "create"], ["stream", "update"], ["stream", "rm"], ["pub"], ["sub"], ["fsck"], ["demo"]]
+            ["stream", "create"], ["stream", "update"], ["stream", "rm"], ["pub"], ["sub"], ["fsck"], ["demo"],
+            ["export"], ["export", "pause"], ["export", "resume"], ["export", "rewind"], ["export", "retry-now"],
+            ["dlq"], ["dlq", "ls"], ["dlq", "show"], ["dlq", "replay"]]
 
 
 class UsageTest(unittest.TestCase):

@@ -1,0 +1,31 @@
+#pragma once
+
+#include "base/result.h"
+
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+
+namespace CLI {
+class App;
+}
+
+namespace weir::cli {
+
+/// Where weir's port for operators is, and how to prove that one may give orders there.
+struct AdminFlags {
+  std::string host = "127.0.0.1";
+  std::int64_t port = 8089;
+  std::string token_file;  ///< "": where the running weir says it is
+
+  void add_to(CLI::App& command);
+};
+
+/// Sends one order for an export (POST /exports) and returns the sentence that answers it. Errors
+/// carry what to do; kConflict: it has to be confirmed. Blocks, at most about 15 s.
+Result<std::string> give_export_order(const AdminFlags& flags, const nlohmann::json& order);
+
+/// The status document. Errors as `http_get`.
+Result<nlohmann::json> ask_status(const AdminFlags& flags);
+
+}  // namespace weir::cli

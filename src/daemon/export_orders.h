@@ -1,0 +1,27 @@
+#pragma once
+
+#include "base/result.h"
+#include "daemon/status_board.h"
+#include "exporter/engine.h"
+
+#include <functional>
+#include <string>
+#include <string_view>
+
+namespace weir::daemon {
+
+/// Takes an order for an export as `weir export` sends it to the admin port:
+///
+///     {"stream": "pumps", "export": "cloud", "order": "pause" | "resume" | "move" | "retry-now",
+///      "to": 17, "confirmed": true}
+///
+/// `reply` gets an HTTP status and a JSON body, {"done": ...} or {"error": ...}, on any thread and
+/// maybe at once; it is not called when weir stops meanwhile. Threads: any.
+void take_export_order(std::string_view body, const StatusBoard& board, exporter::Engine& engine,
+                       std::function<void(unsigned status, std::string body)> reply);
+
+/// Writes a new random token to `path`, readable by its owner only, and returns it: whoever can
+/// read the store may give orders. Blocks: on disk.
+Result<std::string> write_admin_token(const std::string& path);
+
+}  // namespace weir::daemon

@@ -1,0 +1,204 @@
+"""What an operator does with exports: dead letters, pause, resume, rewind, retry now."""
+
+import json
+import pathlib
+import stat
+import unittest
+import urllib.error
+import urllib.request
+
+from sinks import HttpSink, impatient
+from weir_client import Client
+from weir_server import Weir, eventually, weir_command
+
+MESSAGES = [b"message %03d" % i for i in range(20)]
+
+
+def http(uri, **members):
+    return {"http": [{"identifier": "h", "uri": uri, **members}]}
+
+
+class ControlCase(unittest.TestCase):
+    def setUp(self):
+        self.sink = self.enterContext(HttpSink())
+
+    def start(self, options=None):
+        config = impatient()
+        if options:
+            config.setdefault("export", {})["options"] = [{"stream": "*", **options}]
+        self.weir = self.enterContext(Weir(config))
+        self.client = self.enterContext(Client(self.weir.port))
+
+    def run_weir(self, *arguments, status=0):
+        command = list(arguments)
+        if command[0] == "export":
+            command += ["--admin-port", self.weir.admin_port]
+        done = weir_command(*command, env={"STREAM_MANAGER_SERVER_PORT": str(self.weir.port)})
+        self.assertEqual(done.returncode, status, (arguments, done.stdout, done.stderr))
+        return done
+
+    def export_state(self):
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.weir.admin_port}/status") as answer:
+            return json.load(answer)["streams"][-1]["exports"][0]
+
+    def exported(self, number, stream="s"):
+        eventually(f"{stream} is exported up to {number}",
+                   lambda: self.client.describe(stream)["exportStatuses"][0]["lastExportedSequenceNumber"] == number)
+
+    def bodies(self):
+        with self.sink.lock:
+            return [request.body for request in self.sink.requests]
+
+
+class DeadLetterTest(ControlCase):
+    def test_a_refused_message_is_kept_shown_and_replayed(self):
+        self.start({"identifier": "h", "dead_letter_stream": "weir-dlq"})
+        self.sink.faults = [None, ("status", 422, "")]
+        self.client.create("a-stream", exportDefinition=http(self.sink.uri))
+        self.assertIn("no dead letters", self.run_weir("dlq", "ls").stderr)
+        self.client.append_all("a-stream", MESSAGES[:4])
+        self.exported(3, "a-stream")
+        self.assertEqual(self.bodies(), [MESSAGES[0], MESSAGES[2], MESSAGES[3]])
+        kept = self.client.read_all("weir-dlq")[0]["payload"]
+        head, payload = kept.split(b"\n", 1)
+        self.assertEqual(payload, MESSAGES[1])
+        self.assertEqual(json.loads(head)["sequenceNumber"], 1)
+        listed = json.loads(self.run_weir("dlq", "ls", "-o", "json").stdout)
+        self.assertEqual((listed["number"], listed["stream"], listed["export"], listed["sequenceNumber"]),
+                         (0, "a-stream", "h", 1))
+        self.assertIn("422", listed["reason"])
+        self.assertIn("a-stream/h message 1", self.run_weir("dlq", "ls").stdout)
+        self.assertEqual(self.run_weir("dlq", "show", "0", "--payload").stdout, MESSAGES[1].decode())
+        self.assertEqual(json.loads(self.run_weir("dlq", "show", "0").stdout)["payloadBytes"], len(MESSAGES[1]))
+        self.run_weir("dlq", "show", "7", status=1)
+        self.assertIn("--yes", self.run_weir("dlq", "replay", "0", status=1).stderr)
+        self.run_weir("dlq", "replay", "0", "--yes")
+        self.exported(4, "a-stream")
+        self.assertEqual(self.bodies()[-1], MESSAGES[1])
+        definition = self.client.describe("weir-dlq")["definition"]
+        self.assertTrue(definition["flushOnWrite"])
+        self.assertEqual(definition["strategyOnFull"], 1)
+
+    def test_a_full_dead_letter_stream_blocks_and_says_so(self):
+        self.start({"identifier": "h", "dead_letter_stream": "zz-letters"})
+        self.client.create("s", exportDefinition=http(self.sink.uri))
+        self.client.create("zz-letters", maxSize=1024, streamSegmentSize=1024, strategyOnFull=0)
+        self.client.append("zz-letters", b"x" * 900)
+        self.sink.faults = [("status", 422, "")] * 1000
+        self.client.append_all("s", MESSAGES[:3])
+
+        def blocked():
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.weir.admin_port}/status") as answer:
+                streams = json.load(answer)["streams"]
+            error = next(s for s in streams if s["name"] == "s")["exports"][0]["last_error"]
+            return "cannot be kept" in error and error
+        self.assertIn("'zz-letters': the message stream is full", eventually("it blocks", blocked))
+        self.assertEqual(self.client.describe("s")["exportStatuses"][0]["lastExportedSequenceNumber"], -1)
+
+    def test_block_waits_for_a_person_who_can_go_past_the_message(self):
+        self.start({"identifier": "h", "poison": "block"})
+        self.sink.faults = [("status", 422, "")] * 10_000
+        self.client.create("s", exportDefinition=http(self.sink.uri))
+        self.client.append_all("s", MESSAGES[:3])
+        eventually("it blocks", lambda: "blocks the export" in self.export_state()["last_error"])
+        self.run_weir("export", "pause", "s", "h")
+        eventually("it stands still", lambda: self.export_state()["state"] == "stopped")
+        self.sink.faults = []
+        self.run_weir("export", "rewind", "s", "h", "--to", "1", "--yes")
+        self.run_weir("export", "resume", "s", "h")
+        self.exported(2)
+        self.assertEqual(self.bodies(), MESSAGES[1:3])
+
+    def test_without_a_policy_it_is_dropped_and_counted(self):
+        self.start()
+        self.sink.faults = [("status", 422, "")]
+        self.client.create("s", exportDefinition=http(self.sink.uri))
+        self.client.append_all("s", MESSAGES[:3])
+        self.exported(2)
+        state = self.export_state()
+        self.assertEqual((state["skipped_messages"], state["dead_letters"]), (1, 0))
+        self.assertEqual(self.client.list(), ["s"])
+
+
+class OrderTest(ControlCase):
+    def test_a_pause_survives_kill_and_ends_with_resume(self):
+        self.start()
+        self.client.create("s", exportDefinition=http(self.sink.uri))
+        self.client.append_all("s", MESSAGES[:5])
+        self.exported(4)
+        self.assertIn("paused", self.run_weir("export", "pause", "s", "h").stdout)
+        self.client.close()
+        self.weir.kill()
+        self.weir.start()
+        self.client = self.enterContext(Client(self.weir.port))
+        self.client.append_all("s", MESSAGES[5:8])
+        eventually("it is paused", lambda: self.export_state()["paused"])
+        self.assertEqual(self.export_state()["state"], "stopped")
+        self.assertIn("paused by hand", weir_command("status", "--admin-port", self.weir.admin_port).stdout)
+        self.assertEqual(len(self.bodies()), 5)
+        self.run_weir("export", "resume", "s")
+        self.exported(7)
+        self.assertEqual(self.bodies(), MESSAGES[:8])
+
+    def test_rewind_sends_again_only_when_told_twice(self):
+        self.start()
+        self.client.create("s", exportDefinition=http(self.sink.uri))
+        self.client.append_all("s", MESSAGES)
+        self.exported(19)
+        refused = self.run_weir("export", "rewind", "s", "h", "--to", "17", status=1)
+        self.assertIn("--yes", refused.stderr)
+        self.assertIn("again", refused.stderr)
+        self.run_weir("export", "rewind", "s", "h", "--to", "17", "--yes")
+        eventually("three come again", lambda: self.bodies() == MESSAGES + MESSAGES[17:])
+        self.exported(19)
+        self.run_weir("export", "rewind", "s", "--to", "-1", "--yes")
+        eventually("the last comes again", lambda: self.bodies()[23:] == MESSAGES[19:])
+        self.exported(19)
+        self.run_weir("export", "rewind", "s", "--to", "2020-01-01", "--yes")
+        eventually("all come again", lambda: self.bodies()[24:] == MESSAGES)
+        self.assertIn("holds 0 to 19", self.run_weir("export", "rewind", "s", "--to", "21", "--yes", status=1).stderr)
+        self.run_weir("export", "rewind", "s", "--to", "nonsense", status=2)
+
+    def test_retry_now_ends_a_long_wait(self):
+        self.start()
+        self.weir.stop()
+        self.weir.config["export"] = {"backoff_first_ms": 3_000_000, "backoff_ceiling_ms": 3_600_000}
+        self.weir.start()
+        self.client = self.enterContext(Client(self.weir.port))
+        self.sink.faults = [("status", 503, "")]
+        self.client.create("s", exportDefinition=http(self.sink.uri))
+        self.client.append_all("s", MESSAGES[:2])
+        eventually("it waits", lambda: self.export_state()["state"] == "backoff")
+        self.run_weir("export", "retry-now", "s", "h")
+        self.exported(1)
+        self.run_weir("export", "retry-now", "s", "h")
+        self.run_weir("export", "pause", "s", "nobody", status=1)
+        self.run_weir("export", "pause", "nowhere", "h", status=1)
+
+    def test_orders_need_the_token_that_only_the_owner_can_read(self):
+        self.start()
+        self.client.create("s", exportDefinition=http(self.sink.uri))
+        path = self.weir.store / "admin-token"
+        self.assertEqual(stat.S_IMODE(path.stat().st_mode), 0o600)
+        url = f"http://127.0.0.1:{self.weir.admin_port}/exports"
+        order = json.dumps({"stream": "s", "export": "h", "order": "pause"}).encode()
+        good = {"Authorization": "Bearer " + path.read_text().strip()}
+        for headers, status in (({}, 401), ({"Authorization": "Bearer "}, 401), ({"Authorization": "Bearer x"}, 401),
+                                ({**good, "Origin": "http://evil.example"}, 403), ({**good, "Host": "evil"}, 421)):
+            with self.assertRaises(urllib.error.HTTPError) as refused:
+                urllib.request.urlopen(urllib.request.Request(url, order, headers))
+            self.assertEqual(refused.exception.code, status, headers)
+        self.assertFalse(self.export_state()["paused"])
+        for body in (b"", b"[]", b"{}", b'{"order": "pause"}', b'{"stream":"s","export":"h","order":"stop"}',
+                     b'{"stream":"s","export":"h","order":"move","to":"x"}', b"\xff"):
+            with self.assertRaises(urllib.error.HTTPError) as refused:
+                urllib.request.urlopen(urllib.request.Request(url, body, good))
+            self.assertEqual(refused.exception.code, 400, body)
+        with urllib.request.urlopen(urllib.request.Request(url, order, good)) as answer:
+            self.assertIn("paused", json.load(answer)["done"])
+        self.assertNotIn(path.read_text().strip(), self.weir.log())
+        self.assertTrue(pathlib.Path(path).exists())
+
+
+if __name__ == "__main__":
+    unittest.main()
