@@ -45,6 +45,8 @@ class StatusBoard {
     model::ExportConfig config;
     bool on_wire = true;
     bool placed = false;
+    bool paused = false;
+    bool resending = false;
     model::ExportStatus status;
     State state = State::kIdle;
     std::string broken;
@@ -53,11 +55,9 @@ class StatusBoard {
     std::optional<Instant> retry_at;
     std::optional<Instant> ready_since;
     std::int64_t batch_messages = 0;
-    bool paused = false;
     std::int64_t skipped_messages = 0;
     std::int64_t set_aside_messages = 0;
     std::int64_t lost_messages = 0;
-    bool resending = false;
   };
   struct StreamRows {
     std::string name;

@@ -31,7 +31,7 @@ class Chain final : public Source {
 
 }  // namespace
 
-std::unique_ptr<Source> chain(SharedContext context) {
+std::unique_ptr<Source> chain(const SharedContext& context) {
   using Make = std::unique_ptr<Source> (*)(SharedContext);
   struct Row {
     CredentialSource name;

@@ -81,7 +81,7 @@ std::unique_ptr<Source> instance_source(SharedContext context);
 
 /// All of the above in that order, or the one that the configuration names. The first that has
 /// credentials wins; one that is configured and fails ends the search.
-std::unique_ptr<Source> chain(SharedContext context);
+std::unique_ptr<Source> chain(const SharedContext& context);
 
 /// `role`, assumed with the credentials of `base`.
 std::unique_ptr<Source> role_source(SharedContext context, AssumedRole role,

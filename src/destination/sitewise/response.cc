@@ -113,6 +113,7 @@ RecordOutcome outcome_of(const FailedEntry& entry) {
       failure = own;
     }
   }
+  if (worst == nullptr) return {Verdict::kRetry, FailureClass::kBug, "refused without a reason"};
   std::string text = worst->code + ": " + worst->message;
   if (worst->values > 0) text += " (" + std::to_string(worst->values) + " of its values)";
   const Verdict verdict = failure == FailureClass::kPoison ? Verdict::kRejected : Verdict::kRetry;
