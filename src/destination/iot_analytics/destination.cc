@@ -32,7 +32,7 @@ AwsCall batch_put(Bytes body) {
 }  // namespace
 
 Error service_retired() {
-  return {Errc::kUnsupported,
+  return {Errc::kNotFound,
           "service retired: AWS IoT Analytics ended on 15 December 2025. Messages stay in the "
           "stream. Redirect this export, or name an endpoint that speaks its protocol "
           "(AWS_ENDPOINT_URL_IOTANALYTICS)"};
