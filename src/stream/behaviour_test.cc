@@ -4,6 +4,7 @@
 #include "stream/check.h"
 #include "stream/test_store.h"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
@@ -403,6 +404,31 @@ TEST_F(StreamBehaviour, AStepOfTheWallClockExpiresNothing) {
 }
 
 // --- damage -----------------------------------------------------------------------------------
+
+TEST_F(StreamBehaviour, AnEmptiedSegmentIsSaidAndTheRestStays) {
+  static std::string errors;
+  errors.clear();
+  auto definition = flushing_stream("a");
+  definition.stream_segment_size = 1024;
+  ASSERT_TRUE(store.create(definition));
+  fill("a", 30);
+  std::vector<std::string> segments;
+  for (const std::string& path : disk.files()) {
+    if (path.ends_with(".seg")) segments.push_back(path);
+  }
+  std::sort(segments.begin(), segments.end());
+  ASSERT_GE(segments.size(), 3U);
+  store.forget();
+  disk.kill_process();
+  disk.set_content(segments[0], {});
+  log::capture([](log::Level level, const std::string& line) {
+    if (level == log::Level::kError) errors += line;
+  });
+  open();
+  EXPECT_THAT(errors, HasSubstr("A segment is empty; what it held is lost. stream=a"));
+  EXPECT_THAT(store.payloads("a"), SizeIs(testing::AllOf(testing::Ge(1), testing::Lt(30))));
+  EXPECT_EQ(store.append("a", "next"), SequenceNumber(30));
+}
 
 TEST_F(StreamBehaviour, DamageCostsTheDamagedMessageOnlyAndIsCountedOnce) {
   auto definition = flushing_stream("a");

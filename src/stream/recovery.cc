@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <optional>
 #include <utility>
 
@@ -68,6 +69,11 @@ class Recovery {
                {{"stream", stored_.definition.name}, {"file", path}});
     state_lost_ = true;
     clean_ = false;
+    // What is not a file cannot be written either, and would keep the stream from going on.
+    const int error = content ? 0 : content.error().os_errno;
+    if ((error == ELOOP || error == EISDIR) && !disk_.rename(path, path + ".bad")) {
+      log::warn("It could not be renamed.", {{"path", path}});
+    }
   }
 
   /// Opens what is named like a segment, oldest first; sets aside what is not one of ours.
@@ -95,7 +101,7 @@ class Recovery {
       } else if (found.error().code != Errc::kCorrupt) {
         skip_failing(path, found.error());
       } else {
-        set_aside(base, path, found.error().what);
+        set_aside(base, path, found.error().what, base == candidates.back().first);
       }
     }
     return {};
@@ -126,10 +132,17 @@ class Recovery {
 
   /// A segment without a readable header. Its records cannot be told from garbage; the file is
   /// kept under another name, and no number it may hold is used again.
-  void set_aside(SequenceNumber base, const std::string& path, const std::string& why) {
+  void set_aside(SequenceNumber base, const std::string& path, const std::string& why,
+                 bool newest) {
     const std::uint64_t bytes = std::exchange(unreadable_bytes_, 0);
     if (bytes <= segment::kHeaderBytes) {
-      // Its creation was cut off: it never held anything.
+      // The creation of the newest was cut off: it never held anything. So was that of one before
+      // it, perhaps, if the power was cut; else something emptied it.
+      if (!newest && !(power_cut() && base >= out_.state.durable)) {
+        log::error(
+            "A segment is empty; what it held is lost.",
+            {{"stream", stored_.definition.name}, {"file", path}, {"first_lost", base.value()}});
+      }
       if (!disk_.remove_file(path)) log::warn("Cannot remove an empty segment.", {{"file", path}});
       return;
     }
@@ -275,6 +288,10 @@ class Recovery {
       if (!disk_.rename(found_[later].path, found_[later].path + ".bad")) {
         log::warn("It could not be renamed.", {{"file", found_[later].path}});
       }
+    }
+    // Before this segment is cut: behind one that ends properly it would look like part of the log.
+    if (i + 1 < found_.size() && !disk_.sync_directory(directory_)) {
+      log::warn("A directory could not be synced.", {{"path", directory_}});
     }
     add_last(file, scan, segment);
     return false;
