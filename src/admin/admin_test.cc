@@ -6,11 +6,13 @@
 #include <arpa/inet.h>
 #include <atomic>
 #include <cerrno>
+#include <future>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <thread>
 #include <unistd.h>
 #include <vector>
 
@@ -92,6 +94,15 @@ class Admin : public ::testing::Test {
     sources.live = [this] { return live_.load(); };
     sources.ready = [this] { return ready_.load(); };
     sources.status_json = [] { return std::string("{\"streams\":[]}\n"); };
+    sources.order = [this](std::string_view body, Sources::Reply reply) {
+      order_ = body;
+      if (answers_at_once_) {
+        reply(200, "{\"done\":\"at once\"}");
+      } else {
+        reply_.set_value(std::move(reply));
+      }
+    };
+    sources.order_token = [this] { return token_; };
     sources.registry = &registry_;
     auto started = AdminServer::start(options, std::move(sources));
     ASSERT_TRUE(started) << started.error().what;
@@ -117,6 +128,20 @@ class Admin : public ::testing::Test {
     return client.all();
   }
 
+  [[nodiscard]] std::string order_text(const std::string& headers, const std::string& body) const {
+    return "POST /exports HTTP/1.1\r\nHost: " + host() +
+           "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n" + headers + "\r\n" + body;
+  }
+  std::string order(const std::string& headers, const std::string& body = "{}") {
+    RawClient client(server_->port());
+    client.send(order_text("Connection: close\r\n" + headers, body));
+    return client.all();
+  }
+
+  std::string token_ = "secret";
+  std::string order_;
+  bool answers_at_once_ = true;
+  std::promise<Sources::Reply> reply_;
   metrics::Registry registry_;
   std::atomic<bool> live_{true};
   std::atomic<bool> ready_{true};
@@ -174,6 +199,49 @@ TEST_F(Admin, repeats_nothing_of_what_it_does_not_know) {
     EXPECT_THAT(refused, HasSubstr("Allow: GET, HEAD\r\n"));
   }
   EXPECT_THAT(request("BREW", "/pot"), StartsWith("HTTP/1.1 405 "));
+}
+
+TEST_F(Admin, takes_orders_only_with_the_token) {
+  for (const char* bad : {"", "Authorization: Bearer \r\n", "Authorization: Bearer secre\r\n",
+                          "Authorization: Bearer secret0\r\n", "Authorization: Basic secret\r\n"}) {
+    EXPECT_THAT(order(bad), StartsWith("HTTP/1.1 401 ")) << bad;
+  }
+  EXPECT_EQ(order_, "");
+  const auto taken = order("Authorization: Bearer secret\r\n", "{\"order\":1}");
+  EXPECT_THAT(taken, StartsWith("HTTP/1.1 200 "));
+  EXPECT_THAT(taken, EndsWith("{\"done\":\"at once\"}"));
+  EXPECT_EQ(order_, "{\"order\":1}");
+  EXPECT_THAT(order("Authorization: Bearer secret\r\nOrigin: http://evil.example\r\n"),
+              StartsWith("HTTP/1.1 403 "));
+  EXPECT_THAT(get("/exports", "Authorization: Bearer secret\r\n"), StartsWith("HTTP/1.1 404 "));
+}
+
+TEST_F(Admin, takes_no_orders_while_there_is_no_token) {
+  token_.clear();
+  EXPECT_THAT(order("Authorization: Bearer \r\n"), StartsWith("HTTP/1.1 401 "));
+  EXPECT_THAT(order("Authorization: Bearer\r\n"), StartsWith("HTTP/1.1 401 "));
+}
+
+TEST_F(Admin, an_order_is_answered_when_it_is_carried_out_by_whatever_thread) {
+  answers_at_once_ = false;
+  RawClient client(server_->port());
+  client.send(order_text("Authorization: Bearer secret\r\n", "{}"));
+  const auto reply = reply_.get_future().get();
+  EXPECT_THAT(get("/livez"), StartsWith("HTTP/1.1 200 ")) << "nobody waits for it";
+  std::thread([&] { reply(409, "{\"error\":\"really?\"}"); }).join();
+  EXPECT_THAT(client.one(), EndsWith("really?\"}"));
+  client.send("GET /livez HTTP/1.1\r\nHost: " + host() + "\r\n\r\n");
+  EXPECT_THAT(client.one(), EndsWith("ok\n")) << "the connection goes on";
+}
+
+TEST_F(Admin, an_answer_that_comes_after_the_end_goes_nowhere) {
+  answers_at_once_ = false;
+  RawClient client(server_->port());
+  client.send(order_text("Authorization: Bearer secret\r\n", "{}"));
+  const auto reply = reply_.get_future().get();
+  server_.reset();
+  reply(200, "{}");
+  EXPECT_THAT(client.all(), Not(HasSubstr("(timeout)")));
 }
 
 TEST_F(Admin, serves_only_hosts_that_are_this_machine) {
