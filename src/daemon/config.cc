@@ -78,15 +78,25 @@ Result<std::string> read_whole(const std::string& path) {
 
 struct TypeKeys {
   model::ExportType type;
-  const char* target;
+  const char* target;  // null: it has none
   std::set<std::string> own;
 };
+// What configuration can declare.
+const std::vector<TypeKeys>& declared_types() {
+  static const std::vector<TypeKeys> kAll = {
+      {model::ExportType::kKinesis, "stream", {"stream", "kinesis"}},
+      {model::ExportType::kFirehose, "delivery_stream", {"delivery_stream", "firehose"}},
+      {model::ExportType::kIotSitewise, nullptr, {}},
+      {model::ExportType::kIotAnalytics, "channel", {"channel"}},
+      {model::ExportType::kHttp, "uri", {"uri", "format", "http"}},
+      {model::ExportType::kFile, "directory", {"directory", "file"}},
+  };
+  return kAll;
+}
+
 const TypeKeys& keys_of(model::ExportType type) {
-  static const TypeKeys kKinesis = {model::ExportType::kKinesis, "stream", {"stream", "kinesis"}};
-  static const TypeKeys kHttp = {model::ExportType::kHttp, "uri", {"uri", "format", "http"}};
-  static const TypeKeys kFile = {model::ExportType::kFile, "directory", {"directory", "file"}};
-  if (type == model::ExportType::kKinesis) return kKinesis;
-  return type == model::ExportType::kFile ? kFile : kHttp;
+  const auto& all = declared_types();
+  return *std::find_if(all.begin(), all.end(), [&](const TypeKeys& k) { return k.type == type; });
 }
 
 class Checker {
@@ -140,18 +150,17 @@ class Checker {
     if (!entry.type_written) return;  // reported already
     const TypeKeys& mine = keys_of(entry.config.type);
     const char* type = model::export_type_name(entry.config.type);
-    for (const auto other :
-         {model::ExportType::kKinesis, model::ExportType::kHttp, model::ExportType::kFile}) {
-      if (other == entry.config.type) continue;
-      for (const auto& name : keys_of(other).own) {
+    for (const auto& other : declared_types()) {
+      if (other.type == entry.config.type) continue;
+      for (const auto& name : other.own) {
         if (const auto key = entry.keys.find(name); key != entry.keys.end()) {
           report(key->second, fmt::format("{}: '{}' is a key of {} exports, but this one is of "
                                           "type {}",
-                                          path, name, model::export_type_name(other), type));
+                                          path, name, model::export_type_name(other.type), type));
         }
       }
     }
-    if (entry.config.target.empty()) {
+    if (mine.target != nullptr && entry.config.target.empty()) {
       report(entry.where,
              fmt::format("{} has no '{}', which {} exports need", path, mine.target, type));
     }
@@ -197,7 +206,8 @@ class Checker {
                                        stream.exports.size(), model::kExportsPerStreamMax));
     }
     // Clients list exports by type; `describe` shows them in that order.
-    for (const auto type : {model::ExportType::kHttp, model::ExportType::kKinesis}) {
+    for (const auto type : {model::ExportType::kHttp, model::ExportType::kIotAnalytics,
+                            model::ExportType::kKinesis, model::ExportType::kIotSitewise}) {
       for (const auto& entry : stream.exports) {
         if (entry.config.type == type) stream.definition.exports.push_back(entry.wire_config());
       }

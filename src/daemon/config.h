@@ -51,7 +51,9 @@ struct DeclaredExport {
   std::map<std::string, Position> keys;  ///< which keys were written, to check them against `type`
   bool type_written = false;
   /// False for types that clients cannot define: those are never shown to them.
-  [[nodiscard]] bool on_wire() const { return config.type != model::ExportType::kFile; }
+  [[nodiscard]] bool on_wire() const {
+    return config.type != model::ExportType::kFile && config.type != model::ExportType::kFirehose;
+  }
   /// The configuration as clients may see it: within the ranges that their libraries accept.
   [[nodiscard]] model::ExportConfig wire_config() const;
 };

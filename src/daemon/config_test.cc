@@ -177,7 +177,7 @@ INSTANTIATE_TEST_SUITE_P(
               ":1:11: ", "segment_size_bytes is 6000, more than max_size_bytes, which is 5000"},
         Wrong{"streams: [{name: a, time_to_live_ms: 1}]\n", ":1:38: ", "allowed are 60000 to"},
         Wrong{"streams: [{name: a, exports: [{type: smtp, identifier: x}]}]\n",
-              ":1:38: ", "not one of kinesis, http, file"},
+              ":1:38: ", "not one of kinesis, firehose, iot_sitewise"},
         Wrong{"streams: [{name: a, exports: [{identifier: x, uri: 'http://h/'}]}]\n",
               ":1:31: ", "streams[0].exports[0] has no 'type'"},
         Wrong{"streams: [{name: a, exports: [{type: kinesis, stream: k}]}]\n",
@@ -198,6 +198,36 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"streams: [{name: a, exports: [{type: kinesis, identifier: x, stream: k, kinesis: "
               "{partition_key: {field: id}}}]}]\n",
               ":1:106: ", "is not a JSON pointer"}));
+
+TEST(Config, declares_exports_to_every_service) {
+  const auto loaded = parse(R"(
+streams:
+  - name: s
+    exports:
+      - {type: firehose, identifier: f, delivery_stream: lake,
+         firehose: {delimiter: none, compression: zstd, ordering: strict}}
+      - {type: iot_sitewise, identifier: i}
+      - {type: iot_analytics, identifier: a, channel: ch}
+      - {type: kinesis, identifier: k, stream: x,
+         kinesis: {aggregation: lines, aggregation_bytes_max: 5000, compression: gzip}}
+)");
+  for (const auto& problem : loaded.problems) ADD_FAILURE() << problem.text();
+  ASSERT_EQ(loaded.config.streams.size(), 1U);
+  const auto& stream = loaded.config.streams[0];
+  ASSERT_EQ(stream.exports.size(), 4U);
+  std::string shown;
+  for (const auto& config : stream.definition.exports) shown += config.identifier;
+  EXPECT_EQ(shown, "aki") << "clients see what they could define, by type";
+  EXPECT_EQ(stream.exports[0].config.target, "lake");
+  const auto firehose = loaded.config.options_for({"s", stream.exports[0].config}).firehose;
+  EXPECT_EQ(firehose.delimiter, "");
+  EXPECT_EQ(firehose.compression, destination::Compression::kZstd);
+  EXPECT_EQ(firehose.ordering, destination::Ordering::kStrict);
+  const auto kinesis = loaded.config.options_for({"s", stream.exports[3].config}).kinesis;
+  EXPECT_EQ(kinesis.aggregation, destination::Aggregation::kLines);
+  EXPECT_EQ(kinesis.aggregation_bytes_max, 5000);
+  EXPECT_EQ(kinesis.compression, destination::Compression::kGzip);
+}
 
 TEST(Config, reports_several_problems_at_once) {
   const auto loaded = parse("server: {port: x}\nadmin: {prot: 1}\nlog: {level: loud}\n",
@@ -412,10 +442,10 @@ TEST(Environment, what_has_no_effect_is_said_once) {
 }
 
 TEST(Environment, s3_settings_have_the_names_of_the_original) {
-  const auto config =
-      good("", {{"STREAM_MANAGER_READ_ONLY_DIRS", "/a,/b"},
-                {"STREAM_MANAGER_EXPORTER_S3_DESTINATION_MULTIPART_UPLOAD_MIN_PART_SIZE_BYTES",
-                 "6000000"}});
+  const auto config = good(
+      "",
+      {{"STREAM_MANAGER_READ_ONLY_DIRS", "/a,/b"},
+       {"STREAM_MANAGER_EXPORTER_S3_DESTINATION_MULTIPART_UPLOAD_MIN_PART_SIZE_BYTES", "6000000"}});
   EXPECT_THAT(config.export_defaults.s3.input_directories,
               ElementsAre(std::string("/a"), std::string("/b")));
   EXPECT_EQ(config.export_defaults.s3.part_bytes_min, 6'000'000);

@@ -2,6 +2,7 @@
 #include "daemon/schema_builder.h"
 
 #include <fmt/format.h>
+#include <functional>
 
 namespace weir::daemon {
 
@@ -69,6 +70,34 @@ Key partition_key() {
   return key;
 }
 
+destination::Compression compression_named(const std::string& name) {
+  return name == "gzip"   ? destination::Compression::kGzip
+         : name == "zstd" ? destination::Compression::kZstd
+                          : destination::Compression::kNone;
+}
+
+Key compression(std::string doc, std::function<destination::Compression&(ExportOptions&)> field) {
+  return one_of({"none", "gzip", "zstd"},
+                option(Kind::kChoice, "compression", std::move(doc), "none",
+                       [field = std::move(field)](ExportOptions& o, const Value& v) {
+                         field(o) = compression_named(v.text);
+                       }));
+}
+
+Key kinesis_aggregation() {
+  return one_of({"none", "kpl", "lines"},
+                option(Kind::kChoice, "aggregation",
+                       "Several messages of one partition key in one record: kpl is the container "
+                       "that Kinesis client libraries take apart by themselves, lines is one "
+                       "message a line. Not with ordering strict.",
+                       "none", [](ExportOptions& o, const Value& v) {
+                         o.kinesis.aggregation = v.text == "kpl" ? destination::Aggregation::kKpl
+                                                 : v.text == "lines"
+                                                     ? destination::Aggregation::kLines
+                                                     : destination::Aggregation::kNone;
+                       }));
+}
+
 Key kinesis_options() {
   return section(
       "kinesis", "Options of Kinesis exports that the protocol has no fields for.",
@@ -85,6 +114,18 @@ Key kinesis_options() {
                                                : v.text == "per_key" ? Ordering::kPerKey
                                                                      : Ordering::kBatch;
                         })),
+          kinesis_aggregation(),
+          within(1'024, 10 * kMiB,
+                 option(Kind::kInteger, "aggregation_bytes_max",
+                        "Largest aggregate, before compression. A larger message goes alone.",
+                        std::to_string(ExportOptions{}.kinesis.aggregation_bytes_max),
+                        [](ExportOptions& o, const Value& v) {
+                          o.kinesis.aggregation_bytes_max = v.integer;
+                        })),
+          compression(
+              "Compression of each record's data, worth it together with aggregation lines. "
+              "Not with aggregation kpl.",
+              [](ExportOptions & o) -> auto& { return o.kinesis.compression; }),
           within(1, 10 * kMiB,
                  option(Kind::kInteger, "record_bytes_max",
                         "Largest record, data and partition key. The service's default is 1 MiB; "
@@ -109,6 +150,47 @@ Key kinesis_options() {
       });
 }
 
+Key firehose_options() {
+  return section(
+      "firehose", "Options of Firehose exports.",
+      {
+          one_of({"newline", "crlf", "none"},
+                 option(Kind::kChoice, "delimiter",
+                        "Added to messages that do not end with it, because Firehose puts nothing "
+                        "between records.",
+                        "newline",
+                        [](ExportOptions& o, const Value& v) {
+                          o.firehose.delimiter = v.text == "crlf"   ? "\r\n"
+                                                 : v.text == "none" ? ""
+                                                                    : "\n";
+                        })),
+          option(Kind::kFlag, "packing",
+                 "true puts consecutive messages into one record: Firehose bills each record as 5 "
+                 "KiB at least.",
+                 "false", [](ExportOptions& o, const Value& v) { o.firehose.packing = v.flag; }),
+          within(1'024, 1'024'000,
+                 option(Kind::kInteger, "packing_bytes_max",
+                        "Largest packed record, before compression. A larger message goes alone.",
+                        std::to_string(ExportOptions{}.firehose.packing_bytes_max),
+                        [](ExportOptions& o, const Value& v) {
+                          o.firehose.packing_bytes_max = v.integer;
+                        })),
+          compression(
+              "Compression of each record, worth it together with packing. What Firehose "
+              "writes is one compressed file then.",
+              [](ExportOptions & o) -> auto& { return o.firehose.compression; }),
+          one_of({"batch", "strict"},
+                 option(Kind::kChoice, "ordering",
+                        "batch sends up to 500 records per call and resends the failed ones "
+                        "first; strict sends one record per call (PutRecord).",
+                        "batch",
+                        [](ExportOptions& o, const Value& v) {
+                          o.firehose.ordering =
+                              v.text == "strict" ? Ordering::kStrict : Ordering::kBatch;
+                        })),
+      });
+}
+
 Key http_text(std::string name, std::string doc, std::string sample,
               std::string destination::HttpOptions::*field) {
   return with_sample(std::move(sample),
@@ -124,6 +206,9 @@ Key http_options() {
               "{X-Site: plant-7}",
               option(Kind::kTextMap, "headers", "Extra request headers.", "",
                      [](ExportOptions& o, const Value& v) { o.http.headers[v.name] = v.text; })),
+          compression(
+              "Compression of request bodies, said in Content-Encoding.",
+              [](ExportOptions & o) -> auto& { return o.http.compression; }),
           http_text("bearer_token_file",
                     "File whose content is sent as 'Authorization: Bearer ...'; read again for "
                     "each connection.",
@@ -150,13 +235,9 @@ Key file_options() {
                           o.file.format = v.text == "length" ? FileOptions::Format::kLength
                                                              : FileOptions::Format::kNewline;
                         })),
-          one_of({"none", "gzip", "zstd"},
-                 option(Kind::kChoice, "compression", "Compression of the files.", "none",
-                        [](ExportOptions& o, const Value& v) {
-                          o.file.compression = v.text == "gzip"   ? FileOptions::Compression::kGzip
-                                               : v.text == "zstd" ? FileOptions::Compression::kZstd
-                                                                  : FileOptions::Compression::kNone;
-                        })),
+          compression(
+              "Compression of the files.",
+              [](ExportOptions & o) -> auto& { return o.file.compression; }),
           within(1, 1024 * kGiB,
                  option(Kind::kInteger, "roll_bytes", "A new file begins after this many bytes.",
                         std::to_string(ExportOptions{}.file.roll_bytes),
@@ -249,7 +330,8 @@ Key bandwidth_key() {
 }  // namespace
 
 std::vector<Key> destination_option_keys() {
-  return {kinesis_options(), http_options(), file_options(), aws_access_options()};
+  return {kinesis_options(), firehose_options(), http_options(), file_options(),
+          aws_access_options()};
 }
 
 Key export_section() {

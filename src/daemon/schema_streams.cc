@@ -1,7 +1,10 @@
 #include "daemon/schema.h"
 #include "daemon/schema_builder.h"
 
+#include <array>
 #include <limits>
+#include <string>
+#include <vector>
 
 namespace weir::daemon {
 
@@ -34,22 +37,31 @@ Key export_integer(std::string name, std::string doc, std::string default_text, 
                         }));
 }
 
+constexpr std::array kDeclaredTypes = {ExportType::kKinesis,     ExportType::kFirehose,
+                                       ExportType::kIotSitewise, ExportType::kIotAnalytics,
+                                       ExportType::kHttp,        ExportType::kFile};
+
+Key export_type() {
+  std::vector<std::string> names;
+  for (const ExportType type : kDeclaredTypes) names.emplace_back(model::export_type_name(type));
+  return one_of(std::move(names),
+                of_kind(Kind::kChoice, "type", "Where to.", "", [](Target& t, const Value& v) {
+                  auto& e = *t.declared_export;
+                  e.type_written = true;
+                  for (const ExportType type : kDeclaredTypes) {
+                    if (v.text == model::export_type_name(type)) e.config.type = type;
+                  }
+                }));
+}
+
 }  // namespace
 
 std::vector<Key> where_to_keys() {
   return {
-      required(with_sample("kinesis", one_of({"kinesis", "http", "file"},
-                                             of_kind(Kind::kChoice, "type", "Where to.", "",
-                                                     [](Target& t, const Value& v) {
-                                                       auto& e = *t.declared_export;
-                                                       e.type_written = true;
-                                                       e.config.type = v.text == "kinesis"
-                                                                           ? ExportType::kKinesis
-                                                                       : v.text == "file"
-                                                                           ? ExportType::kFile
-                                                                           : ExportType::kHttp;
-                                                     })))),
+      required(with_sample("kinesis", export_type())),
       target_key("stream", "kinesis: name of the Kinesis data stream.", "my-kinesis-stream"),
+      target_key("delivery_stream", "firehose: name of the Firehose stream.", "my-firehose-stream"),
+      target_key("channel", "iot_analytics: name of the channel.", "my_channel"),
       target_key("uri", "http: where to POST to.", "\"http://127.0.0.1:9000/in\""),
       target_key("directory", "file: directory for the files; created if missing.",
                  "/var/lib/weir-exported"),

@@ -6,8 +6,9 @@ import resource
 import subprocess
 import unittest
 
+from sinks import Recorder, aws_environment, impatient
 from weir_client import Client
-from weir_server import DEADLINE_S, ROOT, SANITIZED, TOKEN, Weir
+from weir_server import DEADLINE_S, ROOT, SANITIZED, TOKEN, Weir, eventually
 
 HERE = pathlib.Path(__file__).parent
 
@@ -74,6 +75,14 @@ class SdkTest(unittest.TestCase):
 
     def test_a_message_of_60_mib(self):
         self.simple("a_message_of_60_mib", {"server": {"request_budget_bytes": 256 << 20}})
+
+    def test_sitewise_entries_are_what_the_service_takes(self):
+        recorder = self.enterContext(Recorder())
+        weir = self.enterContext(Weir(impatient(), env=aws_environment(
+            recorder.url, AWS_ENDPOINT_URL_IOTSITEWISE=recorder.url)))
+        self.drive(weir, "sitewise_entries")
+        eventually("30 entries", lambda: len(recorder.stored()) == 30)
+        self.assertEqual([call["problems"] for call in recorder.calls() if call["problems"]], [])
 
     def test_status_documents_parse(self):
         self.simple("status_documents_parse")
