@@ -165,7 +165,7 @@ export:
 )",
                              {{"AWS_USE_DUALSTACK_ENDPOINT", "True"},
                               {"AWS_PROFILE", "other"},
-                              {"HOME", "/home/weir"},
+                              {"HOME", "/var/lib/weir"},
                               {"AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://localhost:1/"},
                               {"AWS_CONTAINER_AUTHORIZATION_TOKEN", "t"},
                               {"UNRELATED", "x"}});

@@ -36,9 +36,10 @@ std::vector<exporter::Engine::Wanted> wanted_exports(const Config& config,
       return each.config.identifier == entry->config.identifier;
     });
     if (taken) {
-      log::warn("The stream has an export of this name already; the one from the configuration is "
-                "off.",
-                {{"stream", definition.name}, {"destination", entry->config.identifier}});
+      log::warn(
+          "The stream has an export of this name already; the one from the configuration is "
+          "off.",
+          {{"stream", definition.name}, {"destination", entry->config.identifier}});
       continue;
     }
     wanted.push_back({entry->config, false});

@@ -32,9 +32,9 @@ inline constexpr metrics::Descriptor kFinishedFilesTotal = {
 inline constexpr metrics::Descriptor kS3TasksTotal = {
     "weir_destination_s3_tasks_total", metrics::Type::kCounter, "result",
     "Tasks of S3 exports that ended: success, failure or canceled."};
-inline constexpr metrics::Descriptor kS3PartsTotal = {
-    "weir_destination_s3_parts_total", metrics::Type::kCounter, "",
-    "Parts of files that were stored in S3."};
+inline constexpr metrics::Descriptor kS3PartsTotal = {"weir_destination_s3_parts_total",
+                                                      metrics::Type::kCounter, "",
+                                                      "Parts of files that were stored in S3."};
 inline constexpr metrics::Descriptor kDroppedStatusesTotal = {
     "weir_destination_s3_dropped_statuses_total", metrics::Type::kCounter, "reason",
     "Statuses of S3 tasks that could not be appended to their status stream: no_stream, full or "

@@ -216,7 +216,7 @@ TEST_F(ContainerLive, TheProxyOfTheEnvironmentNeverSeesTheToken) {
   use(server);
   ::setenv("http_proxy", proxy.url().c_str(), 1);  // NOLINT(concurrency-mt-unsafe): one thread yet
   EXPECT_EQ(id_or_error(), "TES");
-  ::unsetenv("http_proxy");  // NOLINT(concurrency-mt-unsafe)
+  ::unsetenv("http_proxy");  // NOLINT(concurrency-mt-unsafe): one again
   EXPECT_EQ(proxy.connections(), 0);
 }
 
