@@ -33,26 +33,36 @@ stream::Catalog::Done Definitions::answer_later(Peer& peer, Operation operation,
 
 // A status stream has to exist, and must not be the stream itself: a loop has to be impossible
 // (protocol.md §7.4).
-std::string Definitions::status_stream_violations(const model::StreamDefinition& definition) {
+const char* Definitions::status_stream_violation(const std::string& name,
+                                                 const model::StreamDefinition& definition) {
+  if (name.empty()) return nullptr;
+  if (name == definition.name) return "must not be the stream itself";
+  const bool exists = environment_.catalog.find(name) != nullptr ||
+                      environment_.catalog.find_unavailable(name) != nullptr;
+  return exists ? nullptr : "no such stream, create it first";
+}
+
+std::string Definitions::s3_violations(const model::StreamDefinition& definition) {
   std::string violations;
+  const auto add = [&violations](std::size_t at, const char* field, const std::string& reason) {
+    if (!violations.empty()) violations += "; ";
+    violations += "definition.exportDefinition.s3TaskExecutor[" + std::to_string(at) + "]." +
+                  field + ": " + reason;
+  };
   std::size_t index = 0;  // within s3TaskExecutor, as the client sees it
   for (const auto& config : definition.exports) {
     if (config.type != model::ExportType::kS3TaskExecutor) continue;
     const std::size_t at = index++;
-    if (!config.status_config || !config.status_config->status_stream_name) continue;
-    const std::string& name = *config.status_config->status_stream_name;
-    if (name.empty()) continue;
-    const char* reason = nullptr;
-    if (name == definition.name) {
-      reason = "must not be the stream itself";
-    } else if (environment_.catalog.find(name) == nullptr &&
-               environment_.catalog.find_unavailable(name) == nullptr) {
-      reason = "no such stream, create it first";
+    const auto& threshold = config.size_threshold_for_multipart_upload_bytes;
+    if (threshold && *threshold < environment_.multipart_threshold_min) {
+      add(at, "sizeThresholdForMultipartUploadBytes",
+          "must be at least the configured size of parts, " +
+              std::to_string(environment_.multipart_threshold_min));
     }
-    if (reason == nullptr) continue;
-    if (!violations.empty()) violations += "; ";
-    violations += "definition.exportDefinition.s3TaskExecutor[" + std::to_string(at) +
-                  "].statusConfig.statusStreamName: " + reason;
+    if (!config.status_config || !config.status_config->status_stream_name) continue;
+    const char* reason =
+        status_stream_violation(*config.status_config->status_stream_name, definition);
+    if (reason != nullptr) add(at, "statusConfig.statusStreamName", reason);
   }
   return violations;
 }
@@ -69,7 +79,7 @@ Verdict Definitions::create(Peer& peer, protocol::CreateRequest& request) {
                 std::string(protocol::kTextStreamExists) + ": " + one->why);
     return Verdict::kDone;
   }
-  const std::string violations = status_stream_violations(request.definition);
+  const std::string violations = s3_violations(request.definition);
   if (!violations.empty()) {
     peer.answer(Operation::kCreateMessageStream, request.request_id, Status::kInvalidRequest,
                 violations);
@@ -81,7 +91,7 @@ Verdict Definitions::create(Peer& peer, protocol::CreateRequest& request) {
 }
 
 Verdict Definitions::update(Peer& peer, protocol::UpdateRequest& request) {
-  const std::string violations = status_stream_violations(request.definition);
+  const std::string violations = s3_violations(request.definition);
   if (environment_.catalog.find(request.definition.name) != nullptr && !violations.empty()) {
     peer.answer(Operation::kUpdateMessageStream, request.request_id, Status::kInvalidRequest,
                 violations);

@@ -6,6 +6,7 @@
 #include "server/server.h"
 #include "stream/catalog.h"
 
+#include <cstdint>
 #include <string>
 
 namespace weir::server {
@@ -20,6 +21,7 @@ class Definitions {
     stream::Catalog& catalog;
     ExportStatuses& exports;
     Peers& peers;
+    std::int64_t multipart_threshold_min = 0;
   };
   explicit Definitions(Environment environment) : environment_(environment) {}
 
@@ -30,7 +32,9 @@ class Definitions {
   Verdict describe(Peer& peer, const protocol::DescribeRequest& request);
 
  private:
-  std::string status_stream_violations(const model::StreamDefinition& definition);
+  std::string s3_violations(const model::StreamDefinition& definition);
+  [[nodiscard]] const char* status_stream_violation(const std::string& name,
+                                                    const model::StreamDefinition& definition);
   /// Answers when the catalog is done.
   stream::Catalog::Done answer_later(Peer& peer, protocol::Operation operation,
                                      std::string_view request_id);

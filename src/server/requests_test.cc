@@ -152,6 +152,27 @@ TEST_F(RequestsTest, AStatusStreamMustExistAndBeAnother) {
   EXPECT_EQ(3, reply.status());
 }
 
+TEST_F(RequestsTest, AMultipartThresholdIsNotBelowTheConfiguredSizeOfParts) {
+  options.multipart_threshold_min = 8 << 20;
+  start();
+  Client& client = open();
+  const auto with_threshold = [](std::uint64_t bytes) {
+    return Fields{
+        {"exportDefinition",
+         map({{"s3TaskExecutor",
+               head(4, 1) + map({{"identifier", text("u")},
+                                 {"sizeThresholdForMultipartUploadBytes", head(0, bytes)}})}})}};
+  };
+  const Reply reply = client.create("uploads", with_threshold((8 << 20) - 1));
+  EXPECT_EQ(3, reply.status());
+  EXPECT_NE(
+      std::string::npos,
+      reply.message().find(
+          "definition.exportDefinition.s3TaskExecutor[0].sizeThresholdForMultipartUploadBytes"))
+      << reply.message();
+  EXPECT_EQ(0, client.create("uploads", with_threshold(8 << 20)).status());
+}
+
 TEST_F(RequestsTest, TheLimitOfStreamsIsNamed) {
   start();
   on_core([this] { catalog->streams_max = 1; });

@@ -51,7 +51,7 @@ struct Parts {
                   [this] { reads.room_freed(); }}),
         pool(static_cast<std::size_t>(options.reader_threads)),
         reads({loop, clock, peers, sessions, pool, instruments, options}),
-        definitions({streams, exports, peers}) {}
+        definitions({streams, exports, peers, options.multipart_threshold_min}) {}
 
   stream::Catalog& catalog;
   Appends appends;
