@@ -138,7 +138,11 @@ Result<void> Daemon::Parts::open() {
   watcher = std::make_unique<StreamWatcher>(config, board, *engine, *server, *local_streams);
   auto streams = stream::Catalog::open(
       config.store,
-      {*disk, clock, metrics, *loop, *watcher, *local_streams, boot_id(), random_seed(), true});
+      {*disk, clock, metrics, *loop, *watcher, *local_streams, boot_id(), random_seed(), true,
+       [this](StreamId id, const model::StreamDefinition& definition,
+              const std::shared_ptr<stream::LogReader>& log) {
+         engine->stream_leaving(id, definition, log);
+       }});
   if (!streams) return fail(with_context(store_name(), std::move(streams).error()));
   catalog = std::move(*streams);
   local_streams->serve(*catalog);

@@ -1,6 +1,7 @@
 #include "exporter/delivery.h"
 
 #include "base/log.h"
+#include "exporter/farewell.h"
 
 #include <algorithm>
 #include <exception>
@@ -152,9 +153,24 @@ Delivery visit_idle(const Job& job) {
   }
 }
 
+Delivery say_farewell(const Job& job) {
+  try {
+    auto left = job.left_behind;
+    if (!left) left = read_farewell(job.stream_name, job.identifier, *job.log, job.grant.from);
+    left->note = job.note;
+    job.destination->farewell(*left, job.stop);
+  } catch (const std::exception& problem) {
+    log::error(
+        "A destination failed while it was removed.",
+        {{"stream", job.stream_name}, {"destination", job.identifier}, {"error", problem.what()}});
+  }
+  return {};
+}
+
 }  // namespace
 
 Delivery run_job(const Job& job) {
+  if (job.farewell) return say_farewell(job);
   if (job.idle_visit) return visit_idle(job);
   Delivery delivery;
   try {

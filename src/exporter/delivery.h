@@ -30,6 +30,10 @@ struct Job {
   std::uint64_t id = 0;
   /// Only `Destination::on_idle` is called; nothing is read or delivered, there is no grant.
   bool idle_visit = false;
+  /// Only `Destination::farewell` is called, with `left_behind` or what is found in `log`.
+  bool farewell = false;
+  std::shared_ptr<Farewell> left_behind;
+  std::string note;
   std::string stream_name;
   std::string identifier;
   Grant grant;

@@ -104,6 +104,13 @@ struct Outcome {
   }
 };
 
+/// What an export that is removed leaves behind.
+struct Farewell {
+  Batch pending;           ///< the newest messages that were never delivered
+  std::int64_t older = 0;  ///< how many more there are before them
+  std::string note;        ///< what the export had noted; its store is gone
+};
+
 /// Where batches go. One per export. It classifies; it never sleeps, retries on its own schedule or
 /// touches cursors.
 ///
@@ -136,6 +143,13 @@ class Destination {
   // By value as in `deliver`: those that override it may keep it.
   virtual void on_idle(std::stop_token) {}  // NOLINT(performance-unnecessary-value-param)
 
+  /// True if `farewell` has something to do.
+  [[nodiscard]] virtual bool wants_farewell() const { return false; }
+
+  /// The export or its stream was removed. Called once at most, on a worker, behind the last
+  /// `deliver`; not when weir merely stops. Blocks as `deliver` may.
+  virtual void farewell(const Farewell&, std::stop_token) {}
+
   /// Which host failures concern, so that a success elsewhere can wake exports that wait on
   /// connection errors to the same host; "" if not a network destination.
   [[nodiscard]] virtual std::string host() const = 0;
@@ -147,7 +161,8 @@ class Notes {
   virtual ~Notes() = default;
   /// "" if nothing was saved. Does not block.
   virtual std::string load() = 0;
-  /// Durable on return, as a position is. At most `stream::kNoteBytesMax`. Blocks: on disk.
+  /// Durable on return, as a position is; "" removes it. At most `stream::kNoteBytesMax`. Blocks:
+  /// on disk.
   virtual Result<void> save(const std::string& note) = 0;
 };
 

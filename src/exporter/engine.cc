@@ -3,12 +3,14 @@
 #include "base/log.h"
 #include "exporter/crew.h"
 #include "exporter/delivery.h"
+#include "exporter/farewell.h"
 #include "exporter/mailbox.h"
 #include "exporter/move_filter.h"
 #include "exporter/reporter.h"
 #include "exporter/scheduler.h"
 #include "exporter/status_board.h"
 
+#include <algorithm>
 #include <atomic>
 #include <utility>
 
@@ -174,6 +176,23 @@ class ThreadedEngine final : public Engine {
     core_->mailbox().post([id, identifier, order, done = std::move(done)](Scheduler& scheduler) {
       scheduler.give_order(id, identifier, order, done);
     });
+  }
+
+  void stream_leaving(StreamId id, const model::StreamDefinition& definition,
+                      const std::shared_ptr<stream::LogReader>& log) override {
+    const auto known = core_->board().statuses(id);
+    for (const auto& config : definition.exports) {
+      if (config.type != model::ExportType::kS3TaskExecutor) continue;
+      const auto status = std::find_if(known.begin(), known.end(), [&](const auto& each) {
+        return each.export_config_identifier == config.identifier;
+      });
+      const SequenceNumber next(status == known.end() ? 0
+                                                      : status->last_exported_sequence_number + 1);
+      auto left = read_farewell(definition.name, config.identifier, *log, next);
+      core_->mailbox().post([id, identifier = config.identifier, left](Scheduler& scheduler) {
+        scheduler.leave_behind(id, identifier, left);
+      });
+    }
   }
 
   void remove_stream(StreamId id) override {

@@ -114,6 +114,10 @@ class Engine {
   /// text says what it would repeat or skip), kUnavailable (not in this state), kIo, kCancelled.
   virtual void give_order(StreamId id, const std::string& identifier, const Order& order,
                           std::function<void(const Result<std::string>&)> done) = 0;
+  /// The stream is about to be removed: its undelivered messages are read, for exports that tell
+  /// somebody about them, while they still can be. Nothing appends to it any more. Blocks: on disk.
+  virtual void stream_leaving(StreamId id, const model::StreamDefinition& definition,
+                              const std::shared_ptr<stream::LogReader>& log) = 0;
   /// The stream is gone; deliveries under way are interrupted.
   virtual void remove_stream(StreamId id) = 0;
   /// New durable data, or retention moved the oldest. Cheap; many calls become one.

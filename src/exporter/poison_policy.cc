@@ -49,6 +49,10 @@ class Guarded final : public Destination {
   [[nodiscard]] Instant idle_deadline() const override { return inner_->idle_deadline(); }
   void on_idle(std::stop_token stop) override { inner_->on_idle(std::move(stop)); }
   [[nodiscard]] std::string host() const override { return inner_->host(); }
+  [[nodiscard]] bool wants_farewell() const override { return inner_->wants_farewell(); }
+  void farewell(const Farewell& farewell, std::stop_token stop) override {
+    inner_->farewell(farewell, std::move(stop));
+  }
 
   Outcome deliver(const Batch& batch, std::stop_token stop) override {
     Outcome outcome = inner_->deliver(batch, stop);

@@ -63,6 +63,7 @@ struct Scheduler::StreamState {
   bool had_messages = false;           // when it was opened
   SequenceNumber defined_oldest;       // when its exports were defined
   std::optional<MoveFilter::Interest> interest;
+  std::map<std::string, std::shared_ptr<Farewell>> left_behind;  // when it is being removed
   Settling settling;
 };
 
@@ -361,9 +362,50 @@ void Scheduler::drop_export(StreamState& stream, std::uint64_t serial, bool forg
   Export& item = *found->second;
   unindex(item);
   if (item.job != 0) running_.at(item.job).stop.request_stop();
+  say_farewell(stream, item);
   if (forget) forget_position(stream, item.machine.cursor());
   stream.settling.forget(serial);
   exports_.erase(found);
+}
+
+void Scheduler::leave_behind(StreamId id, const std::string& identifier,
+                             std::shared_ptr<Farewell> left) {
+  const auto found = streams_.find(id);
+  if (found != streams_.end()) found->second->left_behind[identifier] = std::move(left);
+}
+
+void Scheduler::say_farewell(StreamState& stream, Export& item) {
+  const model::ExportConfig& config = item.machine.config();
+  if (!item.destination && config.type == model::ExportType::kS3TaskExecutor) {
+    // A disabled one was perhaps never made; whoever waits for its tasks waits all the same.
+    auto made = environment_.factory({stream.name, config, nullptr});
+    if (made) item.destination = std::move(*made);
+  }
+  if (!granting_ || !item.destination || !item.destination->wants_farewell()) return;
+  Job job;
+  job.farewell = true;
+  job.id = ++last_job_;
+  job.stream_name = stream.name;
+  job.identifier = config.identifier;
+  job.grant.from = item.machine.next();
+  job.log = stream.log;
+  job.destination = item.destination;
+  job.note = stream.cursors->note(config.identifier);
+  const auto left = stream.left_behind.find(config.identifier);
+  if (left != stream.left_behind.end()) job.left_behind = left->second;
+  if (item.job != 0) {
+    running_.at(item.job).then = std::move(job);
+  } else {
+    run_farewell(std::move(job));
+  }
+}
+
+// Beyond the number of workers if need be: it waits for one in their queue.
+void Scheduler::run_farewell(Job job) {
+  auto& running = running_[job.id];
+  running = {0, 0, std::stop_source(), job.destination, false, std::nullopt};
+  job.stop = running.stop.get_token();
+  environment_.hands.deliver(std::move(job));
 }
 
 void Scheduler::remove_stream(StreamId id) {
@@ -414,7 +456,9 @@ void Scheduler::delivered(std::uint64_t job_id, const Delivery& delivery) {
   const std::weak_ptr<Destination> destination = job->second.destination;
   reserved_bytes_ -= job->second.reserved_bytes;
   if (idle_visit) visiting_ = false;
+  std::optional<Job> then = std::move(job->second.then);
   running_.erase(job);
+  if (then && granting_) run_farewell(std::move(*then));
   environment_.reporter.under_way(running_.size(), reserved_bytes_);
   const auto found = exports_.find(serial);
   if (found == exports_.end()) return;  // removed meanwhile
@@ -625,7 +669,8 @@ void Scheduler::hand_out(Export& item, Job job) {
   job.identifier = item.machine.config().identifier;
   job.destination = item.destination;
   auto& running = running_[job.id];
-  running = {item.serial, job.reserved_bytes, std::stop_source(), item.destination, job.idle_visit};
+  running = {item.serial,      job.reserved_bytes, std::stop_source(),
+             item.destination, job.idle_visit,     std::nullopt};
   job.stop = running.stop.get_token();
   item.job = job.id;
   reserved_bytes_ += job.reserved_bytes;

@@ -75,6 +75,9 @@ class Scheduler {
                    std::shared_ptr<stream::CursorStore> cursors, std::vector<Engine::Wanted> wanted,
                    SequenceNumber oldest, SequenceNumber end);
   void remove_stream(StreamId id);
+  /// What an export of a stream that is about to be removed leaves behind; its log cannot be read
+  /// any more when it is.
+  void leave_behind(StreamId id, const std::string& identifier, std::shared_ptr<Farewell> left);
   /// See `Engine::when_settled`.
   void when_settled(StreamId id, Settling::Done done);
   /// See `Engine::give_order`.
@@ -110,6 +113,7 @@ class Scheduler {
     std::stop_source stop;
     std::weak_ptr<Destination> destination;
     bool idle_visit = false;
+    std::optional<Job> then = {};  ///< what the end of this one lets begin
   };
   // Priority, then who became ready first.
   using ReadyKey = std::tuple<std::int64_t, std::uint64_t, std::uint64_t>;
@@ -122,6 +126,8 @@ class Scheduler {
                   const std::vector<stream::Cursor>* saved);
   void change_export(StreamState& stream, Export& item, Engine::Wanted want);
   void drop_export(StreamState& stream, std::uint64_t serial, bool forget);
+  void say_farewell(StreamState& stream, Export& item);
+  void run_farewell(Job job);
   void forget_position(StreamState& stream, const stream::Cursor& cursor);
   Result<std::string> carry_out(StreamState& stream, Export& item, const Order& order);
   Result<std::string> pause(StreamState& stream, Export& item);

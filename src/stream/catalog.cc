@@ -415,24 +415,29 @@ void Streams::start_remove(const std::string& name, Done done) {
   by_name_.erase(name);
   changing_.emplace(name, Pending{});
   stream->begin_removal();
-  context_.syncer.submit(Syncer::Urgency::kWaitedFor, [this, stream, name, done = std::move(done)] {
-    auto moved = throw_away(context_.env.disk, *stream);
-    return [this, stream, name, done, moved = std::move(moved)] {
-      if (moved) {
-        by_id_.erase(stream->id());
-        stream->finish_removal();
-        context_.counters.streams.set(static_cast<std::int64_t>(by_name_.size()));
-        context_.env.observer.stream_removed(stream->id(), name);
-        empty_trash();
-      } else {
-        stream->undo_removal();
-        by_name_.emplace(name, stream);
-      }
-      done(moved ? Result<void>()
-                 : Result<void>(fail(with_context("delete the stream", moved.error()))));
-      change_done(name);
-    };
-  });
+  context_.syncer.submit(
+      Syncer::Urgency::kWaitedFor,
+      [this, stream, name, definition = stream->definition(), done = std::move(done)] {
+        if (context_.env.before_removal) {
+          context_.env.before_removal(stream->id(), definition, stream->log());
+        }
+        auto moved = throw_away(context_.env.disk, *stream);
+        return [this, stream, name, done, moved = std::move(moved)] {
+          if (moved) {
+            by_id_.erase(stream->id());
+            stream->finish_removal();
+            context_.counters.streams.set(static_cast<std::int64_t>(by_name_.size()));
+            context_.env.observer.stream_removed(stream->id(), name);
+            empty_trash();
+          } else {
+            stream->undo_removal();
+            by_name_.emplace(name, stream);
+          }
+          done(moved ? Result<void>()
+                     : Result<void>(fail(with_context("delete the stream", moved.error()))));
+          change_done(name);
+        };
+      });
 }
 
 // --- looking up -------------------------------------------------------------------------------

@@ -79,6 +79,10 @@ class Catalog {
     std::uint64_t random_seed;
     /// Tests run the syncer's jobs themselves (`run_once`); production gives it a thread.
     bool own_syncer_thread = true;
+    /// Asked before a stream's files go away, while its log can still be read and nothing is
+    /// appended any more; may block. Threads: the syncer's.
+    std::function<void(StreamId, const model::StreamDefinition&, const std::shared_ptr<LogReader>&)>
+        before_removal = nullptr;
   };
 
   /// Locks the store, creates it if the directory is empty, recovers every stream, then reports

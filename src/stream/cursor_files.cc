@@ -252,6 +252,7 @@ std::string CursorFiles::note(const std::string& identifier) {
 Result<void> CursorFiles::save_note(const std::string& identifier, const std::string& note) {
   WEIR_RETURN_IF_ERROR(check_note(note));
   if (deleted_.load()) return fail(Errc::kNotFound, "the stream was deleted");
+  if (note.empty()) return remove_note(identifier);
   std::shared_ptr<SavedNote> saved;
   {
     const MutexLock lock(mutex_);

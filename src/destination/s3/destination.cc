@@ -72,6 +72,8 @@ Outcome S3Destination::deliver(const exporter::Batch& batch, std::stop_token sto
     // Done and told; only the position was not saved any more.
     return Outcome::delivered();
   }
+  if (refused_ && refused_->first == message.sequence) return Outcome::rejected(refused_->second);
+  refused_.reset();
   if ((!run_ || run_->name.sequence != message.sequence) && !take_up(message, stop)) {
     return interrupted();
   }
@@ -91,6 +93,45 @@ void S3Destination::recall() {
     log::warn("What an S3 export had noted is unreadable; what it did last may be done again.",
               {{"stream", setup_.stream_name}, {"destination", setup_.identifier}});
   }
+}
+
+void S3Destination::farewell(const exporter::Farewell& farewell, std::stop_token stop) {
+  stop_ = stop;
+  if (!recalled_) {
+    recalled_ = true;
+    note_ = decode_note(farewell.note).value_or(Note{});
+    note_is_inherited_ = note_.task >= 0;
+  }
+  const auto notes = std::move(setup_.notes);  // they go with the export
+  setup_.notes = nullptr;
+  const std::int64_t at = note_.task;
+  const std::optional<TaskEnd> ended = run_ ? run_->end : note_.end;
+  bool going_on = run_ && run_->upload ? run_->upload->abandon(stop) : give_up_other_upload(stop);
+  for (const exporter::Message& message : farewell.pending.messages()) {
+    if (!going_on) break;
+    const std::int64_t sequence = message.sequence.value();
+    if (sequence < at) continue;  // done
+    Run run;
+    run.name = {setup_.stream_name, setup_.identifier, message.sequence};
+    run.document = read_task(message.payload);
+    run.end = TaskEnd{TaskStatus::kCanceled,
+                      "the stream or the export was removed before the task was done", 0};
+    if (sequence == at && ended) {
+      run.end = ended;
+      run.maybe_told = true;
+    }
+    run_ = std::move(run);
+    const Outcome outcome = tell_end(stop);
+    going_on = outcome.verdict != exporter::Verdict::kRetry;
+  }
+  if (farewell.older > 0) {
+    log::warn("More tasks than are told of one by one were canceled.",
+              {{"stream", setup_.stream_name},
+               {"destination", setup_.identifier},
+               {"tasks", farewell.older}});
+  }
+  // A delivery that was under way may have saved it after the export's position was removed.
+  if (notes) static_cast<void>(notes->save(""));
 }
 
 // Begins with a task, or goes on with it where an earlier process was.
@@ -223,9 +264,11 @@ Outcome S3Destination::tell_end(const std::stop_token& stop) {
     if (!tell(ended.status, level, ended.message, stop)) return interrupted();
   }
   metrics_.counter(kS3TasksTotal, {result_name(ended.status)}).add();
+  const SequenceNumber sequence = run_->name.sequence;
   run_.reset();
-  return ended.status == TaskStatus::kSuccess ? Outcome::delivered()
-                                              : Outcome::rejected(ended.message);
+  if (ended.status == TaskStatus::kSuccess) return Outcome::delivered();
+  refused_ = {sequence, ended.message};
+  return Outcome::rejected(ended.message);
 }
 
 bool S3Destination::end_was_told() const {

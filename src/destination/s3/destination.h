@@ -15,6 +15,7 @@
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <utility>
 
 namespace weir::destination::s3 {
 
@@ -45,6 +46,9 @@ class S3Destination final : public exporter::Destination, private UploadEvents {
   [[nodiscard]] Limits limits() const override;
   exporter::Outcome deliver(const exporter::Batch& batch, std::stop_token stop) override;
   [[nodiscard]] std::string host() const override { return setup_.client->host(); }
+  [[nodiscard]] bool wants_farewell() const override { return true; }
+  /// Aborts the upload under way and tells of every task that it is canceled.
+  void farewell(const exporter::Farewell& farewell, std::stop_token stop) override;
 
  private:
   /// The task under way.
@@ -85,6 +89,9 @@ class S3Destination final : public exporter::Destination, private UploadEvents {
   /// The note is from an earlier process or definition: tasks before it were done by that.
   bool note_is_inherited_ = false;
   std::optional<Run> run_;
+  /// The task that failed last. Whoever asks for it again (a policy that holds on to what was
+  /// refused) is told the same; it is not done, nor told of, a second time.
+  std::optional<std::pair<SequenceNumber, std::string>> refused_;
   std::stop_token stop_;  // of the delivery under way, for what happens during an upload
   bool status_trouble_logged_ = false;
   bool week_year_logged_ = false;

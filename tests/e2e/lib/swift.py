@@ -2,6 +2,7 @@
 
 Each has its own directory and ports; all five processes end with it."""
 
+import atexit
 import getpass
 import http.server
 import pathlib
@@ -97,6 +98,8 @@ def free_ports(count):
 
 
 class Swift:
+    shared = None
+
     def __init__(self):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="weir-swift-"))
         self.processes = []
@@ -108,6 +111,14 @@ class Swift:
         except BaseException:
             self.close()
             raise
+
+    @classmethod
+    def of_this_process(cls):
+        """The one that all tests of a process share; it ends with the process."""
+        if cls.shared is None:
+            cls.shared = cls()
+            atexit.register(cls.shared.close)
+        return cls.shared
 
     def start(self, ports):
         subprocess.run([PYTHON, "-c", RINGS, str(self.directory), *map(str, ports[:3])], check=True,
@@ -173,7 +184,9 @@ class Swift:
         self.close()
 
     def bucket(self, name):
-        self.client.create_bucket(Bucket=name)
+        """Makes it if it is not there."""
+        if name not in [b["Name"] for b in self.client.list_buckets()["Buckets"]]:
+            self.client.create_bucket(Bucket=name)
         return name
 
     def keys(self, bucket):
