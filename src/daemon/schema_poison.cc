@@ -24,17 +24,20 @@ std::string check_stream_name(const std::string& name) {
 
 std::vector<Key> poison_keys() {
   return {
-      one_of({"drop", "dead_letter", "block"},
-             option(Kind::kChoice, "poison",
-                    "What becomes of a message that the destination refuses for good: drop skips "
-                    "it and counts it, dead_letter keeps it in dead_letter_stream, block waits "
-                    "until a person has acted.",
-                    "dead_letter with a dead_letter_stream, else drop",
-                    [](ExportOptions& o, const Value& v) {
-                      o.poison.action = v.text == "block"         ? Action::kBlock
-                                        : v.text == "dead_letter" ? Action::kDeadLetter
-                                                                  : Action::kDrop;
-                    })),
+      with_sample(
+          "dead_letter",
+          one_of(
+              {"drop", "dead_letter", "block"},
+              option(Kind::kChoice, "poison",
+                     "What becomes of a message that the destination refuses for good: drop skips "
+                     "it and counts it, dead_letter keeps it in dead_letter_stream, block waits "
+                     "until a person has acted.",
+                     "dead_letter with a dead_letter_stream, else drop",
+                     [](ExportOptions& o, const Value& v) {
+                       o.poison.action = v.text == "block"         ? Action::kBlock
+                                         : v.text == "dead_letter" ? Action::kDeadLetter
+                                                                   : Action::kDrop;
+                     }))),
       with_sample("weir-dlq",
                   checked(check_stream_name,
                           option(Kind::kText, "dead_letter_stream",
