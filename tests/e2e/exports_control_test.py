@@ -79,6 +79,24 @@ class DeadLetterTest(ControlCase):
         self.assertTrue(definition["flushOnWrite"])
         self.assertEqual(definition["strategyOnFull"], 1)
 
+    def test_no_refused_message_is_without_a_letter_however_often_weir_is_killed(self):
+        self.start({"identifier": "h", "poison": "dead_letter"})
+        self.sink.faults = [("status", 422, "")] * 100_000
+        self.client.create("s", exportDefinition=http(self.sink.uri))
+        self.client.append_all("s", [b"message %04d" % i for i in range(600)])
+        for enough in (50, 150, 300, 450):
+            eventually("some were refused", lambda n=enough: len(self.sink.seen) >= n)
+            self.client.close()
+            self.weir.kill()
+            self.weir.start()
+            self.client = self.enterContext(Client(self.weir.port))
+        self.exported(599)
+        letters = [message["payload"].split(b"\n", 1) for message in self.client.read_all("weir-dlq")]
+        numbers = [json.loads(head)["sequenceNumber"] for head, _ in letters]
+        self.assertEqual(sorted(set(numbers)), list(range(600)))
+        for number, (_, payload) in zip(numbers, letters):
+            self.assertEqual(payload, b"message %04d" % number)
+
     def test_a_full_dead_letter_stream_blocks_and_says_so(self):
         self.start({"identifier": "h", "dead_letter_stream": "zz-letters"})
         self.client.create("s", exportDefinition=http(self.sink.uri))
