@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <set>
 
 namespace weir::stream {
 namespace {
@@ -528,6 +529,59 @@ TEST_F(StreamBehaviour, EveryDamageToAnyFileOfAStoppedStoreLeavesAStoreThatStart
       }
     }
   }
+}
+
+TEST(PowerCuts, TakeTheEndOfAYoungStreamAndNeverItsBeginning) {
+  log::capture([](log::Level, const std::string&) {});
+  std::set<std::size_t> kept;
+  for (std::uint64_t seed = 1; seed <= 300; ++seed) {
+    SCOPED_TRACE(seed);
+    file::FaultyFileSystem disk;
+    TestStore store(disk);
+    ASSERT_TRUE(store.open());
+    ASSERT_TRUE(store.create(file_stream("a")));
+    for (int i = 0; i < 60; ++i) ASSERT_TRUE(store.append("a", std::to_string(i) + "-of-many"));
+    store.forget();
+    disk.crash(seed);
+    store.boot_id = "boot-2";
+    ASSERT_TRUE(store.open());
+    const auto left = store.payloads("a");
+    for (std::size_t i = 0; i < left.size(); ++i) {
+      ASSERT_EQ(left[i], std::to_string(i) + "-of-many");
+    }
+    kept.insert(left.size());
+    // And once more, for what the first start wrote.
+    const auto next = store.append("a", "next");
+    ASSERT_TRUE(next);
+    ASSERT_GE(*next, SequenceNumber(60)) << "numbers that were shown are not used again";
+    store.close();
+    ASSERT_TRUE(store.open());
+    ASSERT_EQ(store.payloads("a").size(), left.size() + 1);
+    ASSERT_EQ(store.stream("a").lost_messages(), 0) << "none of it was promised to survive";
+  }
+  EXPECT_GT(kept.size(), 3U) << "the cuts were to differ";
+  log::capture(nullptr);
+}
+
+TEST_F(StreamBehaviour, AMissingFirstSegmentIsCountedAsLostOnce) {
+  ASSERT_TRUE(store.create(flushing_stream("a")));
+  fill("a", 30);
+  const std::string directory = "streams/" + std::to_string(store.stream("a").id().value());
+  const std::size_t before = store.read("a").size();
+  store.close();
+  std::string first;
+  for (const std::string& path : disk.files()) {
+    if (first.empty() && path.starts_with(directory) && path.ends_with(".seg")) first = path;
+  }
+  ASSERT_TRUE(disk.remove_file(first));
+  open();
+  const auto left = store.read("a").size();
+  ASSERT_LT(left, before);
+  const auto lost = static_cast<std::int64_t>(before - left);
+  EXPECT_EQ(store.stream("a").lost_messages(), lost);
+  store.close();
+  open();
+  EXPECT_LE(store.stream("a").lost_messages(), lost) << "counted once";
 }
 
 TEST_F(StreamBehaviour, AStreamWithoutAReadableDefinitionIsKeptAndReported) {

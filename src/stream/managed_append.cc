@@ -248,6 +248,11 @@ Result<void> ManagedStream::prepare(Step step) {
   }
   if (step == Step::kRoll) {
     const auto last = active();
+    if (state_ && !last && next_ > state_->state().floor) {
+      // The log begins here. What a start finds missing before it would count as lost.
+      state_->state().floor = next_;
+      WEIR_TRY(state_written_, state_->write());
+    }
     if (state_ && last && last->next() != next_) {
       std::vector<Jump>& jumps = state_->state().jumps;
       if (jumps.empty() || jumps.back() != Jump{last->next(), next_}) {

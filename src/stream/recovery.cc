@@ -42,6 +42,7 @@ class Recovery {
     WEIR_TRY(const auto names, disk_.list(directory_));
     WEIR_RETURN_IF_ERROR(find_segments(names));
     drop_found_below_floor();
+    look_for_missing_start();
     for (std::size_t i = 0; i < found_.size(); ++i) {
       if (!add_segment(i)) break;
     }
@@ -282,19 +283,49 @@ class Recovery {
       out_.log->append_segment(segment);
       return true;
     }
-    for (std::size_t later = i + 1; later < found_.size(); ++later) {
-      log::warn("A segment behind messages that the power cut took is set aside.",
-                {{"stream", stored_.definition.name}, {"file", found_[later].path + ".bad"}});
-      if (!disk_.rename(found_[later].path, found_[later].path + ".bad")) {
-        log::warn("It could not be renamed.", {{"file", found_[later].path}});
-      }
-    }
     // Before this segment is cut: behind one that ends properly it would look like part of the log.
-    if (i + 1 < found_.size() && !disk_.sync_directory(directory_)) {
-      log::warn("A directory could not be synced.", {{"path", directory_}});
-    }
+    set_aside_from(i + 1);
     add_last(file, scan, segment);
     return false;
+  }
+
+  /// What stands behind messages that the power cut took is no part of the log any more.
+  void set_aside_from(std::size_t first) {
+    for (std::size_t i = first; i < found_.size(); ++i) {
+      log::warn("A segment behind messages that the power cut took is set aside.",
+                {{"stream", stored_.definition.name}, {"file", found_[i].path + ".bad"}});
+      if (!disk_.rename(found_[i].path, found_[i].path + ".bad")) {
+        log::warn("It could not be renamed.", {{"file", found_[i].path}});
+      }
+    }
+    if (first < found_.size() && !disk_.sync_directory(directory_)) {
+      log::warn("A directory could not be synced.", {{"path", directory_}});
+    }
+  }
+
+  /// The log must begin at the floor: a later beginning means that the names of the first segments
+  /// did not survive. If none of their messages were durable, the power cut took a suffix (D3) that
+  /// begins at the very start; otherwise they are lost.
+  void look_for_missing_start() {
+    if (state_lost_ || found_.empty()) return;
+    StreamState& state = out_.state;
+    const SequenceNumber first = found_.front().header.base;
+    const SequenceNumber end = used_before(state.jumps, first, state.floor);
+    if (end <= state.floor) return;
+    if (power_cut() && state.durable <= state.floor) {
+      set_aside_from(0);
+      found_.clear();
+      return;
+    }
+    log::error("The first segments of a stream are gone; what they held is lost.",
+               {{"stream", stored_.definition.name},
+                {"first_lost", state.floor.value()},
+                {"last_lost", end.value() - 1}});
+    out_.log->note_loss(end - state.floor, "messages " + std::to_string(state.floor.value()) +
+                                               " to " + std::to_string(end.value() - 1) +
+                                               " were lost: their segments are gone");
+    shared_->lost_to_damage->add(static_cast<std::uint64_t>(end - state.floor));
+    state.floor = first;
   }
 
   void note_power_cut(const Segment& segment, const segment::Scan& scan,
@@ -336,11 +367,24 @@ class Recovery {
     out_.seal_last = true;
   }
 
+  /// Without the floor that allows it, a removal looks like a loss after a power cut.
+  bool floor_is_durable() {
+    if (clean_ || floor_synced_) return true;
+    const auto synced = StateKeeper::sync(disk_, layout::join(directory_, layout::kStreamState));
+    if (!synced) {
+      log::warn("Removed segments stay for now: the state of the stream cannot be synced.",
+                {{"stream", stored_.definition.name}, {"error", synced.error().what}});
+    }
+    floor_synced_ = synced.has_value();
+    return floor_synced_;
+  }
+
   /// What retention had removed when the last run ended (reliability.md 5.1). Before anything is
   /// read: removed segments need not have reached the disk whole.
   void drop_found_below_floor() {
     std::size_t dropped = 0;
     while (dropped + 1 < found_.size() && sealed_next(dropped) <= out_.state.floor) {
+      if (!floor_is_durable()) return;
       if (!disk_.remove_file(found_[dropped].path)) {
         log::warn("A removed segment is still there.", {{"file", found_[dropped].path}});
       }
@@ -358,7 +402,8 @@ class Recovery {
     bool removed = false;
     while (!out_.log->segments().empty()) {
       const auto oldest = out_.log->segments().front();
-      const bool below = oldest->next() <= out_.state.floor && oldest->base() < out_.state.floor;
+      const bool below = oldest->next() <= out_.state.floor && oldest->base() < out_.state.floor &&
+                         floor_is_durable();
       if (!below || (oldest->empty() && out_.log->segments().size() == 1)) break;
       if (out_.log->segments().size() == 1) empty_end_ = oldest->next();
       out_.log->remove_oldest();
@@ -450,6 +495,7 @@ class Recovery {
   std::vector<Found> found_;
   bool clean_ = false;
   bool state_lost_ = false;
+  bool floor_synced_ = false;
   std::uint64_t unreadable_bytes_ = 0;
   SequenceNumber jump_to_;
   SequenceNumber empty_end_;
