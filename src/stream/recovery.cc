@@ -310,7 +310,8 @@ class Recovery {
     if (state_lost_ || found_.empty()) return;
     StreamState& state = out_.state;
     const SequenceNumber first = found_.front().header.base;
-    const SequenceNumber end = used_before(state.jumps, first, state.floor);
+    // A jump may have begun below the floor.
+    const SequenceNumber end = used_before(state.jumps, first, SequenceNumber(0));
     if (end <= state.floor) return;
     if (power_cut() && state.durable <= state.floor) {
       set_aside_from(0);
