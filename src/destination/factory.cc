@@ -323,8 +323,8 @@ std::shared_ptr<credentials::Hub> make_credentials(const AwsOptions& aws,
     curl.total_timeout_ms = link.total_timeout_ms;
     return make_curl_transport(std::move(curl), pool, unlimited, clock);
   };
-  return std::make_shared<credentials::Hub>(whole ? std::move(*whole) : aws, std::move(connect),
-                                            clock, metrics, random_seed);
+  return std::make_shared<credentials::Hub>(whole ? *whole : aws, std::move(connect), clock,
+                                            metrics, random_seed);
 }
 
 Result<exporter::DestinationFactory> make_factory(const AwsOptions& aws,

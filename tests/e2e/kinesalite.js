@@ -43,6 +43,11 @@ require.cache[path].exports = function putRecords(store, data, callback) {
   else real(store, { ...data, Records: kept }, answer);
 };
 
+// It throws when a client leaves in the middle of a request, which clients that stop or are killed do.
+process.on('uncaughtException', (error) => {
+  if (!['ECONNRESET', 'EPIPE'].includes(error.code)) throw error;
+});
+
 const server = require('kinesalite')({ createStreamMs: 1, deleteStreamMs: 1, updateStreamMs: 1, shardLimit: 50 });
 server.listen(0, '127.0.0.1', () => console.log(`port ${server.address().port}`));
 

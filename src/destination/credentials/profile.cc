@@ -78,10 +78,10 @@ class Profile final : public Source {
     const FileValue* id = find(section, "aws_access_key_id");
     const FileValue* secret = find(section, "aws_secret_access_key");
     if (id == nullptr || secret == nullptr) {
-      const FileValue& there = id != nullptr ? *id : *secret;
+      const FileValue* there = id != nullptr ? id : secret;
       return fail(Errc::kInvalidArgument,
-                  there.where + ": " + shown(name) + " has no " +
-                      (id == nullptr ? "aws_access_key_id" : "aws_secret_access_key"));
+                  (there != nullptr ? there->where : std::string()) + ": " + shown(name) +
+                      " has no " + (id == nullptr ? "aws_access_key_id" : "aws_secret_access_key"));
     }
     Fetched fetched;
     fetched.source = shown(name) + " (" + id->where + ")";

@@ -85,7 +85,7 @@ AwsReply Client::call(const Object& object, AwsCall call, const std::stop_token&
     const bool in_path = setup_.path_style || object.bucket.find('.') != std::string::npos ||
                          is_address(host) || host == "localhost";
     call.path = in_path ? "/" + object.bucket + "/" + key : "/" + key;
-    if (!in_path) host = object.bucket + "." + host;
+    if (!in_path) host.insert(0, object.bucket + ".");
     call.endpoint = std::move(place->endpoint);
     call.region = place->region;
     AwsReply reply = setup_.aws->call(call, stop);
