@@ -43,6 +43,7 @@ constexpr std::array kDeclaredTypes = {ExportType::kKinesis,     ExportType::kFi
 
 Key export_type() {
   std::vector<std::string> names;
+  names.reserve(kDeclaredTypes.size());
   for (const ExportType type : kDeclaredTypes) names.emplace_back(model::export_type_name(type));
   return one_of(std::move(names),
                 of_kind(Kind::kChoice, "type", "Where to.", "", [](Target& t, const Value& v) {
