@@ -148,8 +148,8 @@ class Destination {
 
   /// The export or its stream was removed. Called once at most, on a worker, behind the last
   /// `deliver`; not when weir merely stops. Blocks as `deliver` may.
-  virtual void farewell(const Farewell&,
-                        std::stop_token) {}  // NOLINT(performance-unnecessary-value-param): as above
+  // NOLINTNEXTLINE(performance-unnecessary-value-param): by value as in `deliver`
+  virtual void farewell(const Farewell&, std::stop_token) {}
 
   /// Which host failures concern, so that a success elsewhere can wake exports that wait on
   /// connection errors to the same host; "" if not a network destination.
