@@ -266,21 +266,29 @@ StreamState first_state(const StoredDefinition& stored, std::uint64_t epoch) {
 
 /// Puts a stream's directory together under another name and gives it its own, all or nothing.
 Result<void> make_stream(file::FileSystem& disk, const StoredDefinition& stored,
-                         const StreamState& state) {
+                         const StreamState& state, const segment::Header& header) {
   const std::string unfinished = layout::unfinished_directory(stored.id);
+  const auto write = [&](std::string_view name, Bytes content, bool sync) -> Result<void> {
+    WEIR_TRY(const auto file,
+             disk.open(layout::join(unfinished, name), file::OpenMode::kCreateNew));
+    const std::array<Bytes, 1> pieces{content};
+    WEIR_RETURN_IF_ERROR(file->write_at(0, pieces));
+    return sync ? file->sync() : Result<void>();
+  };
   const auto build = [&]() -> Result<void> {
     WEIR_RETURN_IF_ERROR(disk.make_directory(unfinished));
     const std::string text = encode_definition(stored);
-    WEIR_RETURN_IF_ERROR(
-        file::replace_file(disk, layout::join(unfinished, layout::kDefinition), as_bytes(text)));
+    WEIR_RETURN_IF_ERROR(write(layout::kDefinition, as_bytes(text), true));
     // The same once more, so that damage to one of them does not hide the stream.
-    WEIR_TRY(const auto copy, disk.open(layout::join(unfinished, layout::kDefinitionBefore),
-                                        file::OpenMode::kCreateNew));
-    const std::array<Bytes, 1> pieces{as_bytes(text)};
-    WEIR_RETURN_IF_ERROR(copy->write_at(0, pieces));
+    WEIR_RETURN_IF_ERROR(write(layout::kDefinitionBefore, as_bytes(text), false));
     if (stored.definition.persistence_or_default() == model::Persistence::kFile) {
       WEIR_RETURN_IF_ERROR(create_slots(disk, layout::join(unfinished, layout::kStreamState),
                                         kStateSlotBytes, encode(state), true));
+      // Creating a file may take a while; the first append shall not. What it holds becomes
+      // durable with the first messages; until then it may be gone or empty.
+      std::array<std::byte, segment::kHeaderBytes> head{};
+      segment::encode_header(header, head);
+      WEIR_RETURN_IF_ERROR(write(layout::segment_name(header.base), Bytes(head), false));
     }
     WEIR_RETURN_IF_ERROR(disk.sync_directory(unfinished));
     return disk.rename(unfinished, layout::stream_directory(stored.id));
@@ -298,7 +306,8 @@ Result<void> make_stream(file::FileSystem& disk, const StoredDefinition& stored,
 }
 
 /// What `recover_stream` would find in a directory just made.
-RecoveredStream new_stream(Context& context, const StoredDefinition& stored) {
+RecoveredStream new_stream(Context& context, const StoredDefinition& stored,
+                           const segment::Header& header) {
   RecoveredStream fresh;
   fresh.log = std::make_shared<Log>(context.log_shared, stored.id, stored.definition.name);
   fresh.cursors =
@@ -306,25 +315,34 @@ RecoveredStream new_stream(Context& context, const StoredDefinition& stored) {
   fresh.state = first_state(stored, context.epoch);
   fresh.state_slot.generation = 1;
   fresh.state_durable = true;
+  auto segment = std::make_shared<Segment>(
+      header, layout::join(layout::stream_directory(stored.id), layout::segment_name(header.base)));
+  segment->newest_append_ms = header.created_ms;
+  segment->last_append = context.env.clock.now();
+  fresh.log->append_segment(std::move(segment));
   return fresh;
 }
 
 void Streams::start_create(model::StreamDefinition definition, Done done) {
   const std::string name = definition.name;
   StoredDefinition stored{store_->take_id(), random_.next(), std::move(definition)};
+  const segment::Header header{stored.identity, SequenceNumber(0), context_.env.clock.wall_ms()};
   ++creating_;
   changing_.emplace(name, Pending{});
-  context_.syncer.submit(Syncer::Urgency::kWaitedFor, [this, stored, done = std::move(done)] {
+  context_.syncer.submit(Syncer::Urgency::kWaitedFor, [this, stored, header,
+                                                       done = std::move(done)] {
     auto made = store_->reserve_ids(stored.id);
-    if (made) made = make_stream(context_.env.disk, stored, first_state(stored, context_.epoch));
+    if (made) {
+      made = make_stream(context_.env.disk, stored, first_state(stored, context_.epoch), header);
+    }
     if (made) names_.add(stored.id, stored.definition.name);
-    return [this, stored, done, made = std::move(made)] {
+    return [this, stored, header, done, made = std::move(made)] {
       --creating_;
       if (made) {
-        auto stream =
-            stored.definition.persistence_or_default() == model::Persistence::kMemory
-                ? std::make_shared<ManagedStream>(context_, stored)
-                : std::make_shared<ManagedStream>(context_, stored, new_stream(context_, stored));
+        auto stream = stored.definition.persistence_or_default() == model::Persistence::kMemory
+                          ? std::make_shared<ManagedStream>(context_, stored)
+                          : std::make_shared<ManagedStream>(context_, stored,
+                                                            new_stream(context_, stored, header));
         add(stream);
         context_.env.observer.stream_opened(*stream);
       }
