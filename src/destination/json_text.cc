@@ -1,5 +1,6 @@
 #include "destination/json_text.h"
 
+#include <algorithm>
 #include <cstdint>
 
 namespace weir::destination {
@@ -35,7 +36,14 @@ std::size_t utf8_sequence_bytes(std::string_view text) {
 }
 
 void append_json_text(ByteBuffer& to, std::string_view text) {
+  const auto plain = [](char c) { return c >= 0x20 && c < 0x7f && c != '"' && c != '\\'; };
   while (!text.empty()) {
+    // Nearly all text goes out as it is.
+    const auto end = std::find_if_not(text.begin(), text.end(), plain);
+    const auto run = static_cast<std::size_t>(end - text.begin());
+    to.append(as_bytes(text.substr(0, run)));
+    text.remove_prefix(run);
+    if (text.empty()) return;
     const auto c = static_cast<unsigned char>(text.front());
     std::size_t length = utf8_sequence_bytes(text);
     if (length == 0) {

@@ -13,9 +13,12 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
 #include <limits>
 #include <map>
 #include <set>
+#include <string>
+#include <string_view>
 #include <unordered_map>
 #include <utility>
 
@@ -27,6 +30,14 @@ constexpr std::size_t kInlineSyncsMax = 4;
 constexpr Duration kTickInterval = std::chrono::seconds(1);
 
 using ManagedPtr = std::shared_ptr<ManagedStream>;
+
+/// Looks up a name without making a string of it.
+struct NameHash {
+  using is_transparent = void;
+  std::size_t operator()(std::string_view name) const {
+    return std::hash<std::string_view>{}(name);
+  }
+};
 
 class Streams final : public Catalog {
  public:
@@ -88,7 +99,7 @@ class Streams final : public Catalog {
   Rng random_;
   metrics::Gauge& unreadable_;
   std::vector<UnavailableStream> unavailable_;
-  std::map<std::string, ManagedPtr, std::less<>> by_name_;
+  std::unordered_map<std::string, ManagedPtr, NameHash, std::equal_to<>> by_name_;
   std::unordered_map<StreamId, ManagedPtr> by_id_;
   /// Names with a change under way, and what waits for it to end.
   std::map<std::string, Pending, std::less<>> changing_;
@@ -117,9 +128,7 @@ Result<void> Streams::recover() {
     return fail(with_context("open the store", noted.error()));
   }
   empty_trash();
-  for (const auto& [name, stream] : by_name_) {
-    context_.env.observer.stream_opened(*stream);
-  }
+  for (Stream* const stream : streams()) context_.env.observer.stream_opened(*stream);
   return {};
 }
 
@@ -479,6 +488,9 @@ std::vector<Stream*> Streams::streams() {
   std::vector<Stream*> all;
   all.reserve(by_name_.size());
   for (const auto& [name, stream] : by_name_) all.push_back(stream.get());
+  std::sort(all.begin(), all.end(), [](const Stream* a, const Stream* b) {
+    return a->definition().name < b->definition().name;
+  });
   return all;
 }
 

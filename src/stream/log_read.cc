@@ -1,4 +1,4 @@
-#include "base/byte_buffer.h"
+#include "base/scratch.h"
 #include "stream/log.h"
 
 #include <algorithm>
@@ -11,31 +11,6 @@ constexpr std::size_t kChunkBytesMin = 4 * 1024;
 constexpr std::size_t kChunkBytesMax = 256 * 1024;
 /// How far a read that must not wait walks through a segment to find its first record.
 constexpr std::uint64_t kWalkBytesMax = 1024 * 1024;
-
-/// A scratch buffer that stays with the thread, so that reading allocates nothing once warm.
-class Scratch {
- public:
-  Scratch() : buffer_(std::move(kept())) {}
-  ~Scratch() {
-    // A huge message must not stay in memory for ever.
-    if (buffer_.capacity() > 2 * kChunkBytesMax) buffer_.release();
-    kept() = std::move(buffer_);
-  }
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-
-  MutableBytes room(std::size_t bytes) {
-    buffer_.clear();
-    return {buffer_.extend(bytes), bytes};
-  }
-
- private:
-  static ByteBuffer& kept() {
-    static thread_local ByteBuffer buffer;
-    return buffer;
-  }
-  ByteBuffer buffer_;
-};
 
 }  // namespace
 
@@ -144,7 +119,8 @@ class Log::Pass {
 
   /// None: it would have to wait.
   Result<std::optional<Bytes>> fetch(file::File& file, std::size_t want) {
-    const MutableBytes room = scratch_.room(want);
+    scratch_.buffer().clear();
+    const MutableBytes room{scratch_.buffer().extend(want), want};
     if (want == 0) return std::optional<Bytes>(Bytes());
     std::size_t got = 0;
     if (mode_ == ReadMode::kCachedOnly) {
@@ -248,7 +224,7 @@ class Log::Pass {
   std::uint64_t offset_ = 0;  ///< in the segment's file
   std::uint64_t indexed_bytes_ = 0;
   std::size_t wanted_ = 0;
-  Scratch scratch_;
+  Scratch scratch_{2 * kChunkBytesMax};
 };
 
 Result<ReadResult> Log::read(SequenceNumber from, SequenceNumber end, std::int64_t count,

@@ -173,7 +173,7 @@ bool ManagedStream::make_room(std::int64_t need, Todo& todo) {
 }
 
 bool ManagedStream::must_roll(std::int64_t need) const {
-  const auto last = active();
+  const auto& last = active();
   if (!last || seal_last_ || last->next() != next_) return true;
   if (writer_ && !writer_->usable()) return true;
   const std::int64_t segment_size =
@@ -247,7 +247,7 @@ Result<void> ManagedStream::prepare(Step step) {
     WEIR_TRY(reserve_generation_, state_->write());
   }
   if (step == Step::kRoll) {
-    const auto last = active();
+    const auto& last = active();
     if (state_ && !last && next_ > state_->state().floor) {
       // The log begins here. What a start finds missing before it would count as lost.
       state_->state().floor = next_;
@@ -320,7 +320,7 @@ Result<void> ManagedStream::do_roll() {
 
 Result<void> ManagedStream::do_write(std::span<const Entry> entries) {
   if (!writer_) {
-    const auto last = active();
+    const auto& last = active();
     auto file = files_.open(last->path(), file::OpenMode::kReadWrite);
     if (!file && (file.error().os_errno == EMFILE || file.error().os_errno == ENFILE)) {
       context_.files.forget_all();
@@ -389,11 +389,11 @@ void ManagedStream::finish_roll() {
   seal_last_ = false;
   if (in_memory()) return;
   active_dirty_ = directory_dirty_ = true;
-  touch_writer();
+  touch_writer(context_.env.clock.now());
 }
 
-void ManagedStream::touch_writer() {
-  written_at_ = context_.env.clock.now();
+void ManagedStream::touch_writer(Instant now) {
+  written_at_ = now;
   if (in_memory()) return;
   std::list<ManagedStream*>& writers = context_.writers;
   if (in_writers_) {
@@ -429,7 +429,7 @@ void ManagedStream::finish_write(std::size_t count) {
         "recovers.",
         {{"stream", stored_.definition.name}, {"milliseconds", write_took_.count() / 1'000'000}});
   }
-  const auto segment = active();
+  const auto& segment = active();
   const SequenceNumber first = next_;
   std::uint64_t offset = segment->end_offset();
   const std::uint64_t begin = offset;
@@ -453,7 +453,7 @@ void ManagedStream::finish_write(std::size_t count) {
   log_->add_bytes(bytes);
   figures_->appended_messages.fetch_add(count, std::memory_order_relaxed);
   figures_->appended_bytes.fetch_add(payload_bytes, std::memory_order_relaxed);
-  touch_writer();
+  touch_writer(now);
   if (!in_memory()) {
     context_.space.written(static_cast<std::uint64_t>(bytes), now);
     if (context_.space.low()) space_credit_ -= std::min(space_credit_, bytes);

@@ -46,7 +46,7 @@ ManagedStream::ManagedStream(Context& context, StoredDefinition stored, Recovere
   if (recovered.state_durable && state_->state().epoch == context.epoch) {
     durable_bound_ = state_->state().bound;
   }
-  if (const auto last = active()) mark_ = {last, last->end_offset(), last->next()};
+  if (const auto& last = active()) mark_ = {last, last->end_offset(), last->next()};
   if (!recovered.unsynced.empty()) {
     const auto& first = recovered.unsynced.front();
     mark_ = {first, segment::kHeaderBytes, first->base()};
@@ -85,8 +85,9 @@ model::StorageStatus ManagedStream::storage_status() const {
 
 std::string ManagedStream::fault() const { return fault_.empty() ? log_->damage() : fault_; }
 
-std::shared_ptr<Segment> ManagedStream::active() const {
-  return log_->segments().empty() ? nullptr : log_->segments().back();
+const std::shared_ptr<Segment>& ManagedStream::active() const {
+  static const std::shared_ptr<Segment> kNone;
+  return log_->segments().empty() ? kNone : log_->segments().back();
 }
 
 SequenceNumber ManagedStream::first_number() const {
@@ -235,7 +236,7 @@ bool ManagedStream::release_writer() {
   } else {
     seal_last_ = true;
   }
-  if (const auto last = active()) last->set_file(nullptr);
+  if (const auto& last = active()) last->set_file(nullptr);
   writer_.reset();
   if (in_writers_) context_.writers.erase(*in_writers_);
   in_writers_.reset();
@@ -265,7 +266,7 @@ void ManagedStream::finish_removal() {
   fail_all({Errc::kNotFound, "the stream was deleted", 0});
   context_.figures->remove(figures_.get());
   if (!busy_) {
-    if (const auto last = active()) last->set_file(nullptr);
+    if (const auto& last = active()) last->set_file(nullptr);
     writer_.reset();
   }
   if (in_writers_) context_.writers.erase(*in_writers_);
@@ -299,7 +300,7 @@ bool ManagedStream::close() {
 bool ManagedStream::store_end() {
   StreamState& state = state_->state();
   const StreamState before = state;
-  const auto last = active();
+  const auto& last = active();
   // A last segment that nothing may be appended to is looked at again.
   state.last_base = last && !seal_last_ ? last->base() : SequenceNumber(-1);
   state.last_end_offset = last ? last->end_offset() : 0;

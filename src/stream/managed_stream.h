@@ -150,7 +150,7 @@ class ManagedStream final : public Stream, public std::enable_shared_from_this<M
   void reject(std::size_t count, const Error& why, metrics::Counter& counter);
   void keep_copies();
   void drop_staged(std::size_t count);
-  void touch_writer();
+  void touch_writer(Instant now);
   void close_other_writers();
   void after_steps();
   void extend_reservation();
@@ -172,7 +172,8 @@ class ManagedStream final : public Stream, public std::enable_shared_from_this<M
   void fail_waiters(const Error& why);
 
   // managed_stream.cc
-  [[nodiscard]] std::shared_ptr<Segment> active() const;
+  /// The last segment, null if there is none. Good until segments come or go.
+  [[nodiscard]] const std::shared_ptr<Segment>& active() const;
   [[nodiscard]] std::int64_t max_size() const { return max_size_; }
   [[nodiscard]] SequenceNumber first_number() const;
   [[nodiscard]] bool reserves() const;

@@ -412,7 +412,7 @@ void ManagedStream::finish_rescue(Rescue& rescue) {
     writer_ = std::move(rescue.writer);
     log_->append_segment(rescue.segment);
     mark_ = {rescue.segment, writer_->end_offset(), kept};
-    touch_writer();
+    touch_writer(context_.env.clock.now());
   } else {
     seal_last_ = true;
   }

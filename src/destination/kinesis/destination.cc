@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/mutex.h"
+#include "base/scratch.h"
 #include "destination/compression.h"
 #include "destination/kinesis/aggregate.h"
 #include "destination/kinesis/response.h"
@@ -29,6 +30,8 @@ constexpr std::int64_t kStrictRecordsMax = 100;  // one call each: keeps a deliv
 constexpr std::int64_t kServiceBytesMax = 10 << 20;
 constexpr std::size_t kTargetCharactersMax = 128;
 constexpr std::size_t kStrictKeysMax = 10'000;
+// A worker keeps the memory of its last body up to this size: one full call of small messages.
+constexpr std::size_t kKeptBodyBytesMax = 1 << 20;
 constexpr std::int64_t kAggregatedMessagesMax = 20'000;
 // Each message of an aggregate costs about this besides itself.
 constexpr std::int64_t kAggregatedOverheadBytes = 12;
@@ -335,8 +338,10 @@ Outcome KinesisDestination::deliver(const exporter::Batch& batch, std::stop_toke
 
 AwsReply KinesisDestination::put_records(std::span<const Record> records,
                                          const std::stop_token& stop) {
-  const ByteBuffer body = put_records_body(setup_.target, records);
-  AwsReply reply = setup_.client->call(json_call(kPutRecords, kContentType, body.bytes()), stop);
+  Scratch body(kKeptBodyBytesMax);
+  put_records_body(setup_.target, records, body.buffer());
+  AwsReply reply =
+      setup_.client->call(json_call(kPutRecords, kContentType, body.buffer().bytes()), stop);
   if (reply.failure == FailureClass::kPoison && blames_the_stream(reply)) {
     reply.failure = FailureClass::kOperator;
   }

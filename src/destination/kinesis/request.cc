@@ -21,11 +21,10 @@ std::size_t members_bytes_max(const Record& record) {
 
 }  // namespace
 
-ByteBuffer put_records_body(std::string_view stream, std::span<const Record> records) {
+void put_records_body(std::string_view stream, std::span<const Record> records, ByteBuffer& body) {
   std::size_t bytes_max = 64 + json_text_bytes_max(stream.size());
   for (const Record& record : records) bytes_max += members_bytes_max(record);
-  ByteBuffer body;
-  body.reserve(bytes_max);
+  body.reserve(body.size() + bytes_max);
   body.append(as_bytes("{\"StreamName\":\""));
   append_json_text(body, stream);
   body.append(as_bytes("\",\"Records\":["));
@@ -37,7 +36,6 @@ ByteBuffer put_records_body(std::string_view stream, std::span<const Record> rec
     separator = ",{";
   }
   body.append(as_bytes("]}"));
-  return body;
 }
 
 ByteBuffer put_record_body(std::string_view stream, const Record& record, std::string_view after) {

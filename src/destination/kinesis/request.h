@@ -25,8 +25,8 @@ inline constexpr std::string_view kContentType = "application/x-amz-json-1.1";
 inline constexpr std::string_view kPutRecords = "Kinesis_20131202.PutRecords";
 inline constexpr std::string_view kPutRecord = "Kinesis_20131202.PutRecord";
 
-/// The body of PutRecords.
-ByteBuffer put_records_body(std::string_view stream, std::span<const Record> records);
+/// Adds the body of PutRecords to `body`.
+void put_records_body(std::string_view stream, std::span<const Record> records, ByteBuffer& body);
 
 /// The body of PutRecord; `after` is the number the service gave to the record before it, or "".
 ByteBuffer put_record_body(std::string_view stream, const Record& record, std::string_view after);
