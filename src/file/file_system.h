@@ -38,6 +38,15 @@ class File {
   /// (reliability.md 2.1).
   virtual Result<void> sync() = 0;
 
+  /// Sets aside room on the disk for bytes [offset, offset + bytes), beyond the end too, without
+  /// changing size or content: many writes then find it instead of asking for it piece by piece.
+  /// `truncate` gives back what lies behind the end. A hint: where it cannot be done, nothing
+  /// happens.
+  virtual void reserve(std::uint64_t offset, std::uint64_t bytes) {
+    static_cast<void>(offset);
+    static_cast<void>(bytes);
+  }
+
   virtual Result<void> truncate(std::uint64_t size) = 0;
   [[nodiscard]] virtual Result<std::uint64_t> size() const = 0;
 };

@@ -405,6 +405,25 @@ TEST_F(OnDisk, TheLockDiesWithTheProcessThatHolds) {
   EXPECT_TRUE(files_->lock("LOCK"));
 }
 
+TEST_F(OnDisk, RoomSetAsideChangesNothingAndIsGivenBack) {
+  const auto file = files_->open("a", OpenMode::kCreateNew);
+  ASSERT_TRUE(file);
+  const std::array<Bytes, 1> pieces{as_bytes("hello")};
+  ASSERT_TRUE((*file)->write_at(0, pieces));
+  const auto blocks = [&] {
+    struct stat status {};
+    EXPECT_EQ(::stat((directory_.path() + "/a").c_str(), &status), 0);
+    return status.st_blocks;
+  };
+  const auto before = blocks();
+  (*file)->reserve(0, std::uint64_t{1} << 20U);
+  EXPECT_EQ((*file)->size().value(), 5U);
+  EXPECT_GE(blocks(), before);
+  ASSERT_TRUE((*file)->truncate(5));
+  EXPECT_LE(blocks(), before + 8) << "at most the block the five bytes lie in";
+  EXPECT_EQ((*file)->size().value(), 5U);
+}
+
 TEST_F(OnDisk, SaysWhyAWriteFailed) {
   const auto file = files_->open("a", OpenMode::kCreateNew);
   ASSERT_TRUE(file);

@@ -125,6 +125,13 @@ class PosixFile final : public File {
     return {};
   }
 
+  void reserve(std::uint64_t offset, std::uint64_t bytes) override {
+    // Whether it worked shows when it is written to.
+    static_cast<void>(uninterrupted([&] {
+      return ::fallocate(descriptor_.get(), FALLOC_FL_KEEP_SIZE, to_off(offset), to_off(bytes));
+    }));
+  }
+
   Result<void> truncate(std::uint64_t size) override {
     if (uninterrupted([&] { return ::ftruncate(descriptor_.get(), to_off(size)); }) != 0) {
       return fail(path_error("truncate", path_, errno));

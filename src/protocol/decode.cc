@@ -205,8 +205,8 @@ Request read_request(Operation operation, FieldReader& fields, string_view id) {
 /// Anything else, valid or not, is left to the general path.
 class ExpectedAppend {
  public:
-  explicit ExpectedAppend(Bytes payload)
-      : at_(payload.data()), end_(payload.data() + payload.size()) {}
+  ExpectedAppend(Bytes payload, std::string& valid_name)
+      : at_(payload.data()), end_(payload.data() + payload.size()), valid_name_(valid_name) {}
 
   bool read(AppendRequest& out) {
     if (at_ == end_) return false;
@@ -222,11 +222,17 @@ class ExpectedAppend {
     if (indefinite && (at_ == end_ || *at_++ != std::byte{0xff})) return false;
     out.request_id = as_text(id);
     out.name = as_text(name);
-    return at_ == end_ && !out.payload.empty() && name_violation(out.name).empty() &&
+    return at_ == end_ && !out.payload.empty() && name_is_valid(out.name) &&
            request_id_violation(out.request_id) == nullptr;
   }
 
  private:
+  bool name_is_valid(string_view name) {
+    if (!name.empty() && name == valid_name_) return true;
+    if (!name_violation(name).empty()) return false;
+    valid_name_ = name;
+    return true;
+  }
   template <std::size_t N>
   bool literal(const char (&bytes)[N]) {
     if (static_cast<std::size_t>(end_ - at_) < N - 1) return false;
@@ -256,6 +262,7 @@ class ExpectedAppend {
 
   const std::byte* at_;
   const std::byte* end_;
+  std::string& valid_name_;
 };
 
 }  // namespace
@@ -274,7 +281,7 @@ tl::expected<std::string_view, DecodeFailure> decode_request_id(Bytes payload,
 
 tl::expected<AppendRequest, DecodeFailure> decode_append(Bytes payload, DecodeScratch& scratch) {
   tl::expected<AppendRequest, DecodeFailure> result;
-  if (ExpectedAppend(payload).read(*result)) [[likely]]
+  if (ExpectedAppend(payload, scratch.valid_name).read(*result)) [[likely]]
     return result;
   return decode_append_any(payload, scratch);
 }

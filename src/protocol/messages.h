@@ -159,6 +159,10 @@ class DecodeScratch {
   [[nodiscard]] bool used() const { return !joined_.empty(); }
   std::string& add() { return joined_.emplace_back(); }
 
+  /// The stream name that was found to be valid last, "" at first: the next request probably has
+  /// it too.
+  std::string valid_name;
+
  private:
   std::deque<std::string> joined_;
 };

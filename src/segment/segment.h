@@ -78,6 +78,10 @@ class Writer {
   static Result<Writer> resume(std::shared_ptr<file::File> file, const Header& header,
                                std::uint64_t end_offset, SequenceNumber next);
 
+  /// How large the file may become. Large groups then have room set aside on the disk for some
+  /// megabytes at a time, which spares the file system work for every page. 0 = never, the default.
+  void expect_size(std::uint64_t bytes);
+
   /// Appends `entries` as consecutive records. One write call per group (two copies at most for
   /// small payloads, none for large ones).
   /// Errors: kIo; the file was cut back to its old end. If even that failed, `usable()` turns
@@ -92,7 +96,7 @@ class Writer {
 
   /// fdatasync. Never call again after an error.
   Result<void> sync();
-  /// Cuts off zeros written ahead. The caller syncs.
+  /// Cuts off zeros written ahead and gives back room set aside. The caller syncs.
   Result<void> cut_zeros();
 
   [[nodiscard]] bool usable() const;

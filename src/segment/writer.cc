@@ -15,6 +15,9 @@ constexpr std::size_t kCopiedPayloadMax = std::size_t{4} * 1024;
 /// A larger group goes out in several writes; keeps the buffer in the processor's cache.
 constexpr std::size_t kStagingBytes = std::size_t{256} * 1024;
 constexpr std::size_t kPiecesMax = 256;
+/// Groups of this size belong to a stream that will fill what is set aside for it.
+constexpr std::size_t kReservingGroupBytes = std::size_t{64} * 1024;
+constexpr std::uint64_t kReservedBytes = std::uint64_t{4} * 1024 * 1024;
 
 constexpr std::array<std::byte, std::size_t{64} * 1024> kZeros{};
 
@@ -29,6 +32,8 @@ struct Writer::State {
   std::uint64_t zeros_until = kHeaderBytes;  ///< the file is zero from end_offset up to here
   bool longer = false;  ///< a failed write of zeros may have left the file longer than that
   bool usable = true;
+  std::uint64_t size_expected = 0;
+  std::uint64_t reserved_until = 0;  ///< room was set aside up to here
 
   // One group on its way to the file; kept between calls so that nothing is allocated.
   std::vector<std::byte> staging;
@@ -39,6 +44,7 @@ struct Writer::State {
 
   void stage(const Entry& entry, SequenceNumber sequence);
   void finish_piece();
+  void reserve();
   Result<void> flush();
   Result<void> write_all(std::span<const Entry> entries);
 };
@@ -65,9 +71,21 @@ void Writer::State::stage(const Entry& entry, SequenceNumber sequence) {
   encode_record_head(seed, sequence, entry.append_ms, Bytes(copy, entry.payload.size()), head);
 }
 
+/// Before the staged bytes are written.
+void Writer::State::reserve() {
+  const std::uint64_t end = write_offset + staged;
+  if (staged < kReservingGroupBytes || end <= reserved_until) return;
+  const std::uint64_t begin = std::max(write_offset, reserved_until);
+  const std::uint64_t until = std::min(begin + kReservedBytes, size_expected);
+  if (until <= end) return;
+  file->reserve(begin, until - begin);
+  reserved_until = until;
+}
+
 Result<void> Writer::State::flush() {
   finish_piece();
   if (pieces.empty()) return {};
+  reserve();
   WEIR_RETURN_IF_ERROR(file->write_at(write_offset, pieces));
   for (const Bytes piece : pieces) write_offset += piece.size();
   pieces.clear();
@@ -172,6 +190,8 @@ Result<void> Writer::append(std::span<const Entry> entries) {
   return {};
 }
 
+void Writer::expect_size(std::uint64_t bytes) { state_->size_expected = bytes; }
+
 void Writer::write_zeros_ahead(std::uint64_t ahead_bytes) {
   State& state = *state_;
   if (!state.usable) return;
@@ -195,8 +215,10 @@ Result<void> Writer::sync() { return state_->file->sync(); }
 
 Result<void> Writer::cut_zeros() {
   State& state = *state_;
-  if (zeros_ready() == 0 && !state.longer) return {};
+  const bool reserved = state.reserved_until > state.end_offset;
+  if (zeros_ready() == 0 && !state.longer && !reserved) return {};
   WEIR_RETURN_IF_ERROR(state.file->truncate(state.end_offset));
+  state.reserved_until = 0;
   state.zeros_until = state.end_offset;
   state.longer = false;
   return {};

@@ -76,9 +76,17 @@ class CountingFile final : public file::File {
     return {};
   }
   Result<void> sync() override { return {}; }
-  Result<void> truncate(std::uint64_t) override { return {}; }
+  Result<void> truncate(std::uint64_t) override {
+    ++truncations;
+    return {};
+  }
   [[nodiscard]] Result<std::uint64_t> size() const override { return kHeaderBytes; }
+  void reserve(std::uint64_t offset, std::uint64_t bytes) override {
+    reserved.emplace_back(offset, bytes);
+  }
 
+  std::size_t truncations = 0;
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> reserved;
   std::size_t writes = 0;
   std::size_t pieces_seen = 0;
 };
@@ -227,6 +235,41 @@ TEST(WritingAhead, FailureChangesNothing) {
   ASSERT_TRUE(writer.cut_zeros());
   EXPECT_EQ(writer.file()->size().value(), writer.end_offset());
   EXPECT_EQ(read_back(*writer.file()), (std::vector<std::string>{"one", "two"}));
+}
+
+TEST(SettingRoomAside, IsDoneForLargeGroupsOnlyAndEndsWhereTheSegmentMay) {
+  constexpr std::uint64_t kSize = 8 << 20;
+  const auto file = std::make_shared<CountingFile>();
+  Writer writer = std::move(Writer::resume(file, kHeader, kHeaderBytes, SequenceNumber(0)).value());
+  const std::string payload(1'000, 'x');
+  const std::vector<Writer::Entry> small(10, {0, as_bytes(payload)});
+  const std::vector<Writer::Entry> large(200, {0, as_bytes(payload)});
+  ASSERT_TRUE(writer.append(large));
+  EXPECT_TRUE(file->reserved.empty()) << "nobody said how large the segment may become";
+  writer.expect_size(kSize);
+  for (int i = 0; i < 100; ++i) ASSERT_TRUE(writer.append(small));
+  EXPECT_TRUE(file->reserved.empty()) << "a slow stream needs little";
+  while (writer.end_offset() < kSize) ASSERT_TRUE(writer.append(large));
+  ASSERT_EQ(file->reserved.size(), 2U);
+  const auto [first, first_bytes] = file->reserved.front();
+  EXPECT_EQ(first_bytes, 4U << 20U);
+  EXPECT_EQ(file->reserved.back().first, first + first_bytes) << "without a gap";
+  EXPECT_EQ(file->reserved.back().first + file->reserved.back().second, kSize);
+}
+
+TEST(SettingRoomAside, WhatIsLeftIsGivenBack) {
+  const auto file = std::make_shared<CountingFile>();
+  Writer writer = std::move(Writer::resume(file, kHeader, kHeaderBytes, SequenceNumber(0)).value());
+  const std::string payload(1'000, 'x');
+  const std::vector<Writer::Entry> large(200, {0, as_bytes(payload)});
+  writer.expect_size(16 << 20);
+  ASSERT_TRUE(writer.append(large));
+  ASSERT_EQ(file->reserved.size(), 1U);
+  const std::size_t before = file->truncations;
+  ASSERT_TRUE(writer.cut_zeros());
+  EXPECT_EQ(file->truncations, before + 1);
+  ASSERT_TRUE(writer.cut_zeros());
+  EXPECT_EQ(file->truncations, before + 1) << "once";
 }
 
 TEST(Resuming, CutsOffWhatLiesBehindTheEndForGood) {

@@ -327,6 +327,9 @@ Result<void> ManagedStream::do_write(std::span<const Entry> entries) {
       file = files_.open(last->path(), file::OpenMode::kReadWrite);
     }
     if (!file) return fail(std::move(file).error());
+    if (last->earlier_run && !(*file)->truncate(last->end_offset())) {
+      log::debug("Room set aside by an earlier run was not given back.", {{"file", last->path()}});
+    }
     WEIR_TRY(writer_, segment::Writer::resume(std::move(*file), last->header(), last->end_offset(),
                                               last->next()));
   }
@@ -449,6 +452,11 @@ void ManagedStream::finish_write(std::size_t count) {
   WEIR_CHECK(offset == writer_->end_offset(), "a write puts the records where they are expected");
   next_ = writer_->next();
   segment->publish(offset, next_);
+  const std::int64_t size_expected =
+      in_memory() || context_.space.low()
+          ? 0
+          : std::min(stored_.definition.segment_size_or_default(), max_size_);
+  writer_->expect_size(static_cast<std::uint64_t>(size_expected));
   const auto bytes = static_cast<std::int64_t>(offset - begin);
   log_->add_bytes(bytes);
   figures_->appended_messages.fetch_add(count, std::memory_order_relaxed);
