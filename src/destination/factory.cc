@@ -1,3 +1,4 @@
+#include "base/check.h"
 #include "base/log.h"
 #include "base/mutex.h"
 #include "base/rng.h"
@@ -114,15 +115,10 @@ class Maker {
       case model::ExportType::kS3TaskExecutor:
         return make_s3(spec, options.s3, options.aws);
     }
-    return unsupported("this destination");
+    WEIR_CHECK(false, "every export type has a destination");
   }
 
  private:
-  static Made unsupported(const char* what) {
-    return fail(Errc::kUnsupported, std::string("this version of weir does not export to ") + what +
-                                        " yet; messages stay in the stream");
-  }
-
   [[nodiscard]] CurlSettings settings() const {
     CurlSettings settings;
     settings.connect_timeout_ms = transport_.connect_timeout_ms;
