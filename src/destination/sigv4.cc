@@ -1,6 +1,7 @@
 #include "destination/sigv4.h"
 
 #include "base/check.h"
+#include "destination/percent.h"
 
 #include <algorithm>
 #include <array>
@@ -17,7 +18,6 @@ namespace weir::destination {
 namespace {
 
 constexpr std::string_view kAlgorithm = "AWS4-HMAC-SHA256";
-constexpr char kUpperHex[] = "0123456789ABCDEF";
 
 std::string hex(const unsigned char* bytes, std::size_t size) {
   constexpr char kDigits[] = "0123456789abcdef";
@@ -69,45 +69,6 @@ std::string squeezed(std::string_view value) {
   return out;
 }
 
-bool is_unreserved(char c) {
-  return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' ||
-         c == '.' || c == '_' || c == '~';
-}
-
-std::string encoded(std::string_view text, bool keep_slash) {
-  std::string out;
-  for (const char c : text) {
-    if (is_unreserved(c) || (keep_slash && c == '/')) {
-      out += c;
-    } else {
-      const auto byte = static_cast<unsigned char>(c);
-      out += {'%', kUpperHex[byte >> 4U], kUpperHex[byte & 15U]};
-    }
-  }
-  return out;
-}
-
-int hex_value(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
-std::string decoded(std::string_view text) {
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '%' && i + 2 < text.size() && hex_value(text[i + 1]) >= 0 &&
-        hex_value(text[i + 2]) >= 0) {
-      out += static_cast<char>(hex_value(text[i + 1]) * 16 + hex_value(text[i + 2]));
-      i += 2;
-    } else {
-      out += text[i];
-    }
-  }
-  return out;
-}
-
 // Without "." and empty segments, ".." takes the one before it away; a final slash stays.
 std::string normalised(std::string_view path) {
   std::vector<std::string_view> kept;
@@ -132,7 +93,8 @@ std::string normalised(std::string_view path) {
 // service signs the normalised path encoded a second time.
 std::string canonical_path(std::string_view path, bool s3) {
   if (path.empty()) return "/";
-  return s3 ? encoded(decoded(path), true) : encoded(normalised(path), true);
+  return s3 ? percent_encoded(percent_decoded(path), true)
+            : percent_encoded(normalised(path), true);
 }
 
 std::string canonical_query(std::string_view query) {
@@ -145,8 +107,8 @@ std::string canonical_query(std::string_view query) {
     const auto equals = item.find('=');
     const auto value =
         equals == std::string_view::npos ? std::string_view{} : item.substr(equals + 1);
-    pairs.emplace_back(encoded(decoded(item.substr(0, equals)), false),
-                       encoded(decoded(value), false));
+    pairs.emplace_back(percent_encoded(percent_decoded(item.substr(0, equals)), false),
+                       percent_encoded(percent_decoded(value), false));
   }
   std::sort(pairs.begin(), pairs.end());
   std::string out;

@@ -25,6 +25,19 @@ AwsReply unbelievable(AwsReply reply, const Error& error) {
   return reply;
 }
 
+void add_results(CallResult& result, const Result<std::vector<FailedRecord>>& failed,
+                 exporter::FailureClass (*class_of)(const FailedRecord&)) {
+  if (!failed) {
+    result.reply = unbelievable(std::move(result.reply), failed.error());
+    return;
+  }
+  for (const FailedRecord& record : *failed) {
+    result.failed.push_back({record.index,
+                             {exporter::Verdict::kRetry, class_of(record),
+                              log::escaped(record.code + ": " + record.message)}});
+  }
+}
+
 SplitDelivery::SplitDelivery(const exporter::Batch& batch, std::string_view destination,
                              metrics::Registry& metrics, std::stop_token stop)
     : destination_(destination),

@@ -2,6 +2,7 @@
 
 #include "base/metrics.h"
 #include "destination/aws_client.h"
+#include "destination/record_results.h"
 #include "exporter/destination.h"
 
 #include <cstddef>
@@ -37,6 +38,11 @@ struct CallResult {
 
 /// Reads a 2xx answer that cannot be believed as "nothing is known of any record".
 AwsReply unbelievable(AwsReply reply, const Error& error);
+
+/// Adds to `result` what a 2xx answer says of its records, with the class that `class_of` gives to
+/// each failure; an answer that cannot be believed becomes one.
+void add_results(CallResult& result, const Result<std::vector<FailedRecord>>& failed,
+                 exporter::FailureClass (*class_of)(const FailedRecord&));
 
 /// One delivery to a service that takes many records in a call and may fail some of them.
 ///

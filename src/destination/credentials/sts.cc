@@ -4,6 +4,7 @@
 #include "destination/aws_client.h"
 #include "destination/aws_error.h"
 #include "destination/credentials/answer.h"
+#include "destination/percent.h"
 #include "destination/sigv4.h"
 #include "destination/url.h"
 
@@ -15,23 +16,6 @@ namespace {
 using exporter::FailureClass;
 
 const AwsService kSts = {"sts", "sts", "sts"};
-
-bool unreserved(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-         c == '_' || c == '.' || c == '~';
-}
-
-void add_encoded(std::string& out, std::string_view text) {
-  constexpr std::string_view kHex = "0123456789ABCDEF";
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (unreserved(c)) {
-      out += c;
-    } else {
-      out += {'%', kHex[byte >> 4U], kHex[byte & 15U]};
-    }
-  }
-}
 
 FailureClass class_of(const std::string& code, int status) {
   // destinations.md §21.5: what the token itself is blamed for is for a person to fix.
@@ -114,7 +98,7 @@ StsAnswer Sts::call(const Parameters& parameters, const Credentials* signer,
   for (const auto& [name, value] : parameters) {
     if (!body.empty()) body += '&';
     body += name + '=';
-    add_encoded(body, value);
+    body += percent_encoded(value, false);
   }
   HttpResponse response = send(body, region, signer, stop);
   StsAnswer answer = read_answer(std::move(response));
@@ -198,7 +182,9 @@ std::string role_problem(const AssumedRole& role) {
   const bool named =
       role.session_name.size() >= 2 && role.session_name.size() <= 64 &&
       std::all_of(role.session_name.begin(), role.session_name.end(), [](char c) {
-        return (unreserved(c) && c != '~') || c == '+' || c == '=' || c == ',' || c == '@';
+        const bool plain =
+            (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+        return plain || std::string_view("-_.+=,@").find(c) != std::string_view::npos;
       });
   if (!named) {
     return "the session name '" + log::escaped(role.session_name, 80) +

@@ -177,16 +177,8 @@ class FirehoseDestination::Delivery final : private SplitDelivery::Service {
     result.reply =
         setup_.client->call(json_call(kPutRecordBatch, kContentType, body.bytes()), stop);
     if (result.reply.failure != FailureClass::kNone) return result;
-    const auto failed = read_put_record_batch(result.reply.http.body, units.size());
-    if (!failed) {
-      result.reply = unbelievable(std::move(result.reply), failed.error());
-      return result;
-    }
-    for (const FailedRecord& record : *failed) {
-      result.failed.push_back({record.index,
-                               {Verdict::kRetry, class_of_record(record),
-                                log::escaped(record.code + ": " + record.message)}});
-    }
+    add_results(result, read_put_record_batch(result.reply.http.body, units.size()),
+                class_of_record);
     return result;
   }
 

@@ -4,8 +4,6 @@
 #include "destination/json_reader.h"
 #include "destination/json_text.h"
 
-#include <utility>
-
 namespace weir::destination::firehose {
 namespace {
 
@@ -24,32 +22,7 @@ void append_stream(ByteBuffer& body, std::string_view stream) {
   body.append(as_bytes("\","));
 }
 
-Error not_firehose() {
-  return {Errc::kCorrupt,
-          "the answer is not one of Firehose; is there a proxy or a captive portal on the way?"};
-}
-
-// One result of PutRecordBatch.
-bool read_result(JsonReader& in, FailedRecord& failed, bool& has_code) {
-  has_code = false;
-  bool has_id = false;
-  if (!in.enter_object()) return false;
-  while (in.next_member()) {
-    bool was_text = false;
-    if (in.name() == "ErrorCode") {
-      in.text_or_skip(failed.code, was_text);
-      has_code = has_code || was_text;
-    } else if (in.name() == "ErrorMessage") {
-      in.text_or_skip(failed.message, was_text);
-    } else if (in.name() == "RecordId") {
-      has_id = has_id || in.kind() == '"';
-      in.skip();
-    } else {
-      in.skip();
-    }
-  }
-  return in.ok() && (has_code || has_id);
-}
+constexpr RecordResults kResults = {"RequestResponses", "RecordId", "Firehose"};
 
 }  // namespace
 
@@ -83,32 +56,7 @@ ByteBuffer put_record_body(std::string_view stream, Bytes record) {
 
 Result<std::vector<FailedRecord>> read_put_record_batch(std::string_view body,
                                                         std::size_t record_count) {
-  JsonReader in(body);
-  std::vector<FailedRecord> failed;
-  std::size_t results = 0;
-  bool has_results = false;
-  in.enter_object();
-  while (in.next_member()) {
-    if (in.name() != "RequestResponses" || in.kind() != '[') {
-      in.skip();
-      continue;
-    }
-    if (std::exchange(has_results, true)) return fail(not_firehose());
-    in.enter_array();
-    while (in.next_element()) {
-      FailedRecord record;
-      bool has_code = false;
-      if (!read_result(in, record, has_code)) return fail(not_firehose());
-      record.index = results++;
-      if (has_code) failed.push_back(std::move(record));
-    }
-  }
-  if (!in.done() || !has_results) return fail(not_firehose());
-  if (results != record_count) {
-    return fail(Errc::kCorrupt, "the answer has " + std::to_string(results) + " results for " +
-                                    std::to_string(record_count) + " records");
-  }
-  return failed;
+  return read_record_results(body, kResults, record_count);
 }
 
 Result<void> read_put_record(std::string_view body) {
@@ -119,7 +67,7 @@ Result<void> read_put_record(std::string_view body) {
     if (in.name() == "RecordId") has_id = has_id || in.kind() == '"';
     in.skip();
   }
-  if (!in.done() || !has_id) return fail(not_firehose());
+  if (!in.done() || !has_id) return fail(no_answer_of(kResults.service));
   return {};
 }
 

@@ -4,6 +4,7 @@
 #include "base/bytes.h"
 #include "base/result.h"
 #include "destination/aws_error.h"
+#include "destination/record_results.h"
 #include "exporter/destination.h"
 
 #include <cstddef>
@@ -24,15 +25,7 @@ ByteBuffer put_record_batch_body(std::string_view stream, std::span<const Bytes>
 /// The body of PutRecord.
 ByteBuffer put_record_body(std::string_view stream, Bytes record);
 
-struct FailedRecord {
-  std::size_t index = 0;  ///< in the request
-  std::string code;
-  std::string message;
-};
-
-/// Reads the answer to PutRecordBatch with `record_count` records: which of them failed, ascending.
-/// Judged by the presence of ErrorCode, not by the count the service states.
-/// Errors: kCorrupt when it is not such an answer to the last byte: then nothing is known. Pure.
+/// Reads the answer to PutRecordBatch: `read_record_results`.
 Result<std::vector<FailedRecord>> read_put_record_batch(std::string_view body,
                                                         std::size_t record_count);
 /// Reads the answer to PutRecord. Errors: kCorrupt. Pure.

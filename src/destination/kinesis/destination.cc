@@ -248,16 +248,7 @@ class KinesisDestination::Delivery final : private SplitDelivery::Service {
       result.blamed = blamed_record(result.reply.message, units.size());
     }
     if (result.reply.failure != FailureClass::kNone) return result;
-    auto failed = read_put_records(result.reply.http.body, units.size());
-    if (!failed) {
-      result.reply = unbelievable(std::move(result.reply), failed.error());
-      return result;
-    }
-    for (const FailedRecord& record : *failed) {
-      result.failed.push_back({record.index,
-                               {Verdict::kRetry, class_of_record(record),
-                                log::escaped(record.code + ": " + record.message)}});
-    }
+    add_results(result, read_put_records(result.reply.http.body, units.size()), class_of_record);
     return result;
   }
 

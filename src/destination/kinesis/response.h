@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/result.h"
+#include "destination/record_results.h"
 
 #include <cstddef>
 #include <optional>
@@ -11,17 +12,7 @@
 /// Answers of Kinesis Data Streams, believed only when they are whole and make sense.
 namespace weir::destination::kinesis {
 
-struct FailedRecord {
-  std::size_t index = 0;  ///< in the request
-  std::string code;
-  std::string message;
-};
-
-/// Reads the answer to PutRecords with `record_count` records: which of them failed, ascending.
-/// Judged by the presence of ErrorCode, not by the count the service states.
-///
-/// Errors: kCorrupt when it is not JSON to the last byte, has another number of results, or a
-/// result is neither a success nor a failure: then nothing is known of any record. Pure.
+/// Reads the answer to PutRecords: `read_record_results`.
 Result<std::vector<FailedRecord>> read_put_records(std::string_view body, std::size_t record_count);
 
 /// Reads the answer to PutRecord: the number the service gave. Errors: kCorrupt. Pure.

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "destination/base64.h"
+#include "destination/percent.h"
 
 #include <algorithm>
 #include <array>
@@ -18,11 +19,6 @@ constexpr std::int64_t kPartsMax = 10'000;
 // Of listed pages. S3 gives 1,000 parts a page; one that gives none at all is not listened to.
 constexpr int kPagesMax = 1'000;
 constexpr int kRegionsFollowedMax = 2;
-
-bool is_unreserved(char c) {
-  return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' ||
-         c == '.' || c == '_' || c == '~';
-}
 
 bool is_address(std::string_view host) {
   return host.find(':') != std::string_view::npos ||
@@ -53,20 +49,6 @@ std::string unquoted(std::string_view etag) {
 }
 
 }  // namespace
-
-std::string percent_encoded(std::string_view text, bool keep_slash) {
-  constexpr char kHex[] = "0123456789ABCDEF";
-  std::string out;
-  for (const char c : text) {
-    if (is_unreserved(c) || (keep_slash && c == '/')) {
-      out += c;
-    } else {
-      const auto byte = static_cast<unsigned char>(c);
-      out += {'%', kHex[byte >> 4U], kHex[byte & 15U]};
-    }
-  }
-  return out;
-}
 
 AwsReply Client::call(const Object& object, AwsCall call, const std::stop_token& stop) {
   const auto known = regions_.find(object.bucket);

@@ -90,7 +90,4 @@ class Client {
   std::map<std::string, std::string> regions_;  // of buckets that are elsewhere
 };
 
-/// `text` encoded strictly as S3 signs it; '/' is kept if `keep_slash`. Pure.
-std::string percent_encoded(std::string_view text, bool keep_slash);
-
 }  // namespace weir::destination::s3
