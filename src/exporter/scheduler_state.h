@@ -1,0 +1,60 @@
+#pragma once
+
+#include "exporter/scheduler.h"
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace weir::exporter {
+
+/// One export as the scheduler keeps it; for the scheduler's own sources.
+struct Scheduler::Export {
+  Export(std::uint64_t its_serial, StreamId its_stream, Exporter its_machine,
+         std::uint64_t its_saved_revision)
+      : serial(its_serial),
+        stream(its_stream),
+        machine(std::move(its_machine)),
+        saved_revision(its_saved_revision) {}
+
+  std::uint64_t serial;
+  StreamId stream;
+  Exporter machine;
+  std::shared_ptr<Destination> destination;
+  std::string host;
+  std::uint64_t job = 0;  // under way, else 0
+
+  // Where it is registered.
+  std::optional<ReadyKey> ready;
+  std::optional<Timer> deadline;
+  std::optional<Timer> save_time;
+  std::optional<Timer> visit;
+  std::optional<std::string> waits_for;
+
+  std::uint64_t saved_revision;
+  bool saving = false;
+  bool save_soon = false;
+  Instant next_save{};
+  Instant idle_deadline = Instant::max();  // the destination's
+};
+
+/// One stream and what its exports share; for the scheduler's own sources.
+struct Scheduler::StreamState {
+  StreamId id;
+  std::string name;
+  std::shared_ptr<stream::LogReader> log;
+  std::shared_ptr<stream::CursorStore> cursors;
+  std::vector<std::uint64_t> serials;  // in definition order
+  bool loading = true;
+  std::vector<Engine::Wanted> wanted;  // while loading
+  bool had_messages = false;           // when it was opened
+  SequenceNumber defined_oldest;       // when its exports were defined
+  std::optional<MoveFilter::Interest> interest;
+  std::map<std::string, std::shared_ptr<Farewell>> left_behind;  // when it is being removed
+  Settling settling;
+};
+
+}  // namespace weir::exporter
