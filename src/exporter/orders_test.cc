@@ -17,8 +17,10 @@ using bench::Bench;
 using bench::mixed;
 using fake::config;
 using fake::seq;
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using namespace std::chrono_literals;
 using Kind = Order::Kind;
 
@@ -210,7 +212,9 @@ TEST_F(Orders, APauseIsAnsweredWhenItIsStoredAndNotBefore) {
   cursors_->fail_saves(true);
   save();
   ASSERT_TRUE(answered_);
-  EXPECT_THAT(answered_->error().what, HasSubstr("the disk is gone"));
+  EXPECT_THAT(answered_->error().what, AllOf(HasSubstr("done, but not everything is stored yet"),
+                                             HasSubstr("'cloud'"), HasSubstr("the disk is gone")));
+  EXPECT_THAT(answered_->error().what, Not(HasSubstr("definition"))) << "nobody changed one";
   cursors_->fail_saves(false);
   clock_.advance(2s);
   scheduler_->run_once();

@@ -253,7 +253,12 @@ void Scheduler::when_settled(StreamId id, Settling::Done done) {
     done({});
     return;
   }
-  found->second->settling.wait(std::move(done));
+  found->second->settling.wait([done = std::move(done)](const Result<void>& stored) {
+    done(stored ? stored
+                : Result<void>(fail(with_context(
+                      "the definition is stored, but not everything that follows from it",
+                      stored.error()))));
+  });
 }
 
 void Scheduler::give_up_settling() {
@@ -270,9 +275,7 @@ void Scheduler::removed(StreamId id, const Result<void>& outcome) {
   found->second->settling.end(
       gone ? Result<void>()
            : Result<void>(fail(with_context(
-                 "the definition is stored, but the old position of a removed export could not be "
-                 "deleted",
-                 outcome.error()))));
+                 "the old position of a removed export could not be deleted", outcome.error()))));
 }
 
 void Scheduler::delivered(std::uint64_t job_id, const Delivery& delivery) {
@@ -419,9 +422,8 @@ void Scheduler::saved(std::uint64_t serial, std::uint64_t revision, const Result
   stream.settling.saved(
       serial, revision,
       outcome ? outcome
-              : Result<void>(fail(with_context("the definition is stored, but not yet the new "
-                                               "position of export '" +
-                                                   identifier + "', which is tried again",
+              : Result<void>(fail(with_context("the position of export '" + identifier +
+                                                   "' could not be stored and is tried again",
                                                outcome.error()))));
   plan_save(item);
 }

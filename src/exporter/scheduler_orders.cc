@@ -37,7 +37,8 @@ void Scheduler::give_order(StreamId id, const std::string& identifier, const Ord
   stream.settling.wait([done = std::move(done), words](const Result<void>& stored) {
     done(stored ? words
                 : Result<std::string>(fail(with_context(
-                      "done, but not stored, so that a crash would undo it", stored.error()))));
+                      "done, but not everything is stored yet, so that a crash may undo it",
+                      stored.error()))));
   });
 }
 
