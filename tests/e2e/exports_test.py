@@ -253,8 +253,17 @@ class FileExportTest(ExportCase):
         """Finished and growing ones; weir's own notes begin with a dot."""
         return sorted(path for path in self.out.glob("[!.]*")) if self.out.exists() else []
 
+    def content(self, read=pathlib.Path.read_bytes):
+        """What all files hold together, in order."""
+        while True:
+            try:
+                return b"".join(read(path) for path in self.files())
+            except FileNotFoundError:
+                # A growing file got its last name between the two looks.
+                continue
+
     def lines(self, read=pathlib.Path.read_bytes):
-        return b"".join(read(path) for path in self.files()).splitlines()
+        return self.content(read).splitlines()
 
     def test_lines(self):
         self.declare()
@@ -287,7 +296,7 @@ class FileExportTest(ExportCase):
         self.client.append_all("s", payloads)
 
         def framed():
-            data, found = b"".join(path.read_bytes() for path in self.files()), []
+            data, found = self.content(), []
             while len(data) >= 4:
                 length = int.from_bytes(data[:4], "big")
                 found.append(data[4:4 + length])
