@@ -5,6 +5,7 @@
 #include "destination/url.h"
 
 #include <algorithm>
+#include <arpa/inet.h>
 #include <utility>
 
 namespace weir::destination::credentials {
@@ -24,8 +25,11 @@ constexpr int kJitterSeconds = 60;
 
 // In the clear only to this machine and to the addresses of container platforms.
 bool may_be_plain(const std::string& host) {
-  return host == "localhost" || host.starts_with("127.") || host == "::1" ||
-         host == "169.254.170.2" || host == "169.254.170.23" || host == "fd00:ec2::23";
+  in_addr address{};
+  const bool is_address = inet_pton(AF_INET, host.c_str(), &address) == 1;
+  const bool loopback = is_address && ntohl(address.s_addr) >> 24U == IN_LOOPBACKNET;
+  return host == "localhost" || loopback || host == "::1" || host == "169.254.170.2" ||
+         host == "169.254.170.23" || host == "fd00:ec2::23";
 }
 
 class Container final : public Source {

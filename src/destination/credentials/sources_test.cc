@@ -346,7 +346,8 @@ TEST_F(Sources, CredentialsAreFetchedInTheClearFromThisMachineOnly) {
   }
   stage.script->seen.clear();
   for (const char* bad : {"http://anywhere.example/", "http://10.0.0.1/", "http://169.254.169.254/",
-                          "http://localhost.example/", "ftp://localhost/", "nonsense"}) {
+                          "http://localhost.example/", "http://127.example/",
+                          "http://127.0.0.1.example/", "ftp://localhost/", "nonsense"}) {
     stage.env()["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = bad;
     EXPECT_TRUE(has(error_of(container_source(stage.context), Errc::kInvalidArgument),
                     "AWS_CONTAINER_CREDENTIALS_FULL_URI"))
