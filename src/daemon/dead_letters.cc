@@ -2,11 +2,10 @@
 
 #include "base/log.h"
 #include "base/mutex.h"
+#include "base/pause.h"
 #include "exporter/poison_policy.h"
 
 #include <chrono>
-#include <condition_variable>
-#include <mutex>
 #include <optional>
 #include <utility>
 
@@ -30,14 +29,11 @@ model::StreamDefinition definition_of(const std::string& name) {
 Result<void> wait_durable(const stream::LogReader& log, SequenceNumber number, Clock& clock,
                           const std::stop_token& stop) {
   const Instant until = clock.now() + kDurableWithin;
-  std::mutex mutex;
-  std::condition_variable_any stopped;
   while (log.durable_end() <= number) {
     if (clock.now() >= until) {
       return fail(Errc::kUnavailable, "it is not on stable storage yet");
     }
-    std::unique_lock lock(mutex);
-    stopped.wait_for(lock, stop, kLookEvery, [] { return false; });
+    pause_for(kLookEvery, stop);
     if (stop.stop_requested()) return stopping();
   }
   return {};

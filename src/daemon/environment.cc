@@ -1,5 +1,6 @@
 #include "daemon/environment.h"
 
+#include "base/ascii.h"
 #include "daemon/nearest.h"
 #include "daemon/schema.h"
 
@@ -37,14 +38,8 @@ std::string apply_store_root(const std::string& text, Config& config) {
   return {};
 }
 
-std::string lower(std::string_view text) {
-  std::string out;
-  for (const char c : text) out += (c >= 'A' && c <= 'Z') ? static_cast<char>(c - 'A' + 'a') : c;
-  return out;
-}
-
 std::string apply_authenticate(const std::string& text, Config& config) {
-  return apply_key("server.authenticate_client", lower(text), config);
+  return apply_key("server.authenticate_client", ascii_lower(text), config);
 }
 
 std::string apply_log_level(const std::string& text, Config& config) {
@@ -90,10 +85,10 @@ std::string apply_token_exchange(const std::string& text, Config& config) {
 }
 
 std::string apply_fips(const std::string& text, Config& config) {
-  return apply_key("export.aws.use_fips", lower(text), config);
+  return apply_key("export.aws.use_fips", ascii_lower(text), config);
 }
 std::string apply_dual_stack(const std::string& text, Config& config) {
-  return apply_key("export.aws.use_dual_stack", lower(text), config);
+  return apply_key("export.aws.use_dual_stack", ascii_lower(text), config);
 }
 
 std::string apply_access_key_id(const std::string& text, Config& config) {
@@ -140,7 +135,7 @@ const std::vector<EnvironmentName>& credential_names() {
 
 bool ignores_endpoint_urls(const std::map<std::string, std::string>& environment) {
   const auto found = environment.find("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS");
-  return found != environment.end() && lower(found->second) == "true";
+  return found != environment.end() && ascii_lower(found->second) == "true";
 }
 
 // In the order of application: of two rows for one key, the later wins.
@@ -221,14 +216,15 @@ void apply_generic_names(const std::map<std::string, std::string>& environment, 
     if (!starts_like_ours(name) || value.empty()) continue;
     if (std::find(known.begin(), known.end(), name) != known.end()) continue;
     // Clients of this machine share the prefix, so an unknown name is no error.
-    const auto near = nearest(lower(name), [&] {
+    const auto near = nearest(ascii_lower(name), [&] {
       std::vector<std::string> lowered;
       lowered.reserve(known.size());
-      for (const auto& each : known) lowered.push_back(lower(each));
+      for (const auto& each : known) lowered.push_back(ascii_lower(each));
       return lowered;
     }());
-    const auto match = std::find_if(known.begin(), known.end(),
-                                    [&](const std::string& each) { return lower(each) == near; });
+    const auto match = std::find_if(known.begin(), known.end(), [&](const std::string& each) {
+      return ascii_lower(each) == near;
+    });
     config.notes.push_back(
         fmt::format("{} is set, but weir knows no such variable{}", log::escaped(name, 96),
                     match == known.end() ? "." : fmt::format("; did you mean {}?", *match)));
@@ -245,7 +241,7 @@ void apply_service_urls(const std::map<std::string, std::string>& environment, C
       report(at->first, value.error().what, problems);
       continue;
     }
-    config.aws.service_endpoint_urls[lower(at->first.substr(kServiceUrlPrefix.size()))] =
+    config.aws.service_endpoint_urls[ascii_lower(at->first.substr(kServiceUrlPrefix.size()))] =
         at->second;
   }
 }

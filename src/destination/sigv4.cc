@@ -1,5 +1,6 @@
 #include "destination/sigv4.h"
 
+#include "base/ascii.h"
 #include "base/check.h"
 #include "destination/percent.h"
 
@@ -37,14 +38,6 @@ std::string hmac(std::string_view key, std::string_view data) {
            reinterpret_cast<const unsigned char*>(data.data()), data.size(), digest.data(), &size);
   WEIR_CHECK(result != nullptr, "OpenSSL has no HMAC-SHA256");
   return {reinterpret_cast<const char*>(digest.data()), size};
-}
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  std::transform(out.begin(), out.end(), out.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  });
-  return out;
 }
 
 // What intermediaries add, drop or rewrite must not be covered (botocore's block list).
@@ -184,7 +177,7 @@ std::vector<HttpHeader> SigV4Signer::sign(const SigningInput& input, const Crede
 
   std::map<std::string, std::string> covered;
   const auto cover = [&covered](const HttpHeader& header) {
-    const std::string name = lower(header.name);
+    const std::string name = ascii_lower(header.name);
     if (!is_signed_header(name)) return;
     const auto [at, fresh] = covered.try_emplace(name, squeezed(header.value));
     if (!fresh) (at->second += ',') += squeezed(header.value);

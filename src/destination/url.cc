@@ -1,5 +1,7 @@
 #include "destination/url.h"
 
+#include "base/ascii.h"
+
 #include <algorithm>
 #include <charconv>
 
@@ -7,14 +9,6 @@ namespace weir::destination {
 namespace {
 
 constexpr std::size_t kUrlBytesMax = 2048;
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  std::transform(out.begin(), out.end(), out.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  });
-  return out;
-}
 
 std::uint16_t default_port(std::string_view scheme) { return scheme == "https" ? 443 : 80; }
 
@@ -56,7 +50,7 @@ Result<void> read_authority(std::string_view text, Url& url) {
   if (!text.empty() && text.front() == '[') {
     const auto close = text.find(']');
     if (close == std::string_view::npos) return refuse("has '[' without ']' in its host");
-    url.host = lower(text.substr(1, close - 1));
+    url.host = ascii_lower(text.substr(1, close - 1));
     rest = text.substr(close + 1);
     if (url.host.find_first_not_of("0123456789abcdef:.") != std::string::npos) {
       return refuse("has a malformed IPv6 address");
@@ -64,7 +58,7 @@ Result<void> read_authority(std::string_view text, Url& url) {
     if (!rest.empty() && rest.front() != ':') return refuse("has text behind ']'");
   } else {
     const auto colon = text.find(':');
-    url.host = lower(text.substr(0, colon));
+    url.host = ascii_lower(text.substr(0, colon));
     if (colon != std::string_view::npos) rest = text.substr(colon);
     if (!std::all_of(url.host.begin(), url.host.end(), is_host_character)) {
       return refuse("has a character in its host that no host name has");
@@ -101,7 +95,7 @@ Result<Url> parse_url(std::string_view text) {
   const auto colon = text.find("://");
   if (colon == std::string_view::npos) return refuse("does not start with http:// or https://");
   Url url;
-  url.scheme = lower(text.substr(0, colon));
+  url.scheme = ascii_lower(text.substr(0, colon));
   if (url.scheme != "http" && url.scheme != "https") {
     return refuse("does not start with http:// or https://");
   }

@@ -1,5 +1,7 @@
 #include "destination/credentials/hub.h"
 
+#include "base/ascii.h"
+#include "base/pause.h"
 #include "destination/credentials/cache.h"
 #include "destination/credentials/shared_files.h"
 #include "destination/credentials/sts.h"
@@ -75,30 +77,14 @@ class Background final : public Executor {
   std::thread thread_;
 };
 
-void pause(Duration time, const std::stop_token& stop) {
-  std::mutex mutex;
-  std::condition_variable_any never;
-  // Nobody else comes here: only the time or the token ends the wait.
-  // cppcheck-suppress localMutex
-  std::unique_lock lock(mutex);
-  never.wait_for(lock, stop, time, [] { return false; });
-}
-
 SharedContext make_context(AwsOptions aws, Connect connect, Clock& clock, std::uint64_t seed) {
   auto context = std::make_shared<Context>();
   context->aws = std::move(aws);
   context->connect = std::move(connect);
-  context->pause = pause;
+  context->pause = pause_for;
   context->clock = &clock;
   context->random_seed = seed;
   return context;
-}
-
-std::string lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  });
-  return text;
 }
 
 std::string text_of(const FileSection& section, const char* key) {
@@ -108,18 +94,18 @@ std::string text_of(const FileSection& section, const char* key) {
 
 void take_flag(const FileSection& section, const char* key, std::optional<bool>& flag) {
   if (flag) return;
-  const std::string text = lower(text_of(section, key));
+  const std::string text = ascii_lower(text_of(section, key));
   if (text == "true" || text == "false") flag = text == "true";
 }
 
 void take_endpoints(const Profiles& profiles, const FileSection& section, AwsOptions& aws) {
-  if (lower(text_of(section, "ignore_configured_endpoint_urls")) == "true") return;
+  if (ascii_lower(text_of(section, "ignore_configured_endpoint_urls")) == "true") return;
   const bool everywhere = !aws.endpoint_url.empty();
   if (const auto* services = profiles.services(text_of(section, "services")); services != nullptr) {
     for (const auto& [name, value] : *services) {
       const auto url = value.nested.find("endpoint_url");
       if (everywhere || url == value.nested.end()) continue;
-      aws.service_endpoint_urls.try_emplace(lower(name), url->second);
+      aws.service_endpoint_urls.try_emplace(ascii_lower(name), url->second);
     }
   }
   if (aws.endpoint_url.empty()) aws.endpoint_url = text_of(section, "endpoint_url");
@@ -141,7 +127,7 @@ Result<AwsOptions> with_profile(AwsOptions aws) {
   if (aws.ca_bundle_file.empty()) aws.ca_bundle_file = text_of(*section, "ca_bundle");
   take_flag(*section, "use_fips_endpoint", aws.use_fips);
   take_flag(*section, "use_dualstack_endpoint", aws.use_dual_stack);
-  if (lower(variable("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")) != "true") {
+  if (ascii_lower(variable("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")) != "true") {
     take_endpoints(profiles, *section, aws);
   }
   return aws;

@@ -1,7 +1,7 @@
 #include "destination/kinesis/destination.h"
 
 #include "base/log.h"
-#include "base/mutex.h"
+#include "base/pause.h"
 #include "base/scratch.h"
 #include "destination/compression.h"
 #include "destination/kinesis/aggregate.h"
@@ -11,8 +11,6 @@
 #include "destination/split_delivery.h"
 
 #include <algorithm>
-#include <condition_variable>
-#include <mutex>
 #include <set>
 #include <span>
 #include <utility>
@@ -369,12 +367,7 @@ void KinesisDestination::pause_between_calls(const std::stop_token& stop) {
   const auto delay = std::chrono::milliseconds(setup_.options.inter_call_delay_ms);
   const Instant now = clock_.now();
   if (called_ && delay.count() > 0 && now < last_call_ + delay) {
-    std::mutex mutex;
-    std::condition_variable_any stopped;
-    // It guards nothing; waiting for a stop wants one.
-    // cppcheck-suppress localMutex
-    std::unique_lock<std::mutex> lock(mutex);
-    stopped.wait_for(lock, stop, last_call_ + delay - now, [] { return false; });
+    pause_for(last_call_ + delay - now, stop);
   }
   called_ = true;
   last_call_ = clock_.now();

@@ -166,6 +166,13 @@ Result<std::string> read_upload_id(std::string_view body) {
   return fail(Errc::kCorrupt, "the answer names no upload");
 }
 
+std::string unquoted(std::string_view etag) {
+  if (etag.size() >= 2 && etag.front() == '"' && etag.back() == '"') {
+    etag = etag.substr(1, etag.size() - 2);
+  }
+  return std::string(etag);
+}
+
 Result<PartsPage> read_parts(std::string_view body) {
   pugi::xml_document document;
   const auto unreadable = [] { return fail(Errc::kCorrupt, "the answer is no list of parts"); };

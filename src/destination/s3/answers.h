@@ -27,6 +27,9 @@ std::string region_named(const HttpResponse& response);
 /// The upload id of a CreateMultipartUpload answer. Errors: kCorrupt.
 Result<std::string> read_upload_id(std::string_view body);
 
+/// An ETag without the quotes around it. Pure.
+std::string unquoted(std::string_view etag);
+
 struct ListedPart {
   std::int64_t number = 0;
   std::string etag;  ///< as sent, quotes included

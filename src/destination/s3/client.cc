@@ -41,13 +41,6 @@ void add_metadata(const Metadata& metadata, AwsCall& call) {
   for (const auto& [name, value] : metadata) call.headers.push_back({"x-amz-meta-" + name, value});
 }
 
-std::string unquoted(std::string_view etag) {
-  if (etag.size() >= 2 && etag.front() == '"' && etag.back() == '"') {
-    etag = etag.substr(1, etag.size() - 2);
-  }
-  return std::string(etag);
-}
-
 }  // namespace
 
 AwsReply Client::call(const Object& object, AwsCall call, const std::stop_token& stop) {

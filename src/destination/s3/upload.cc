@@ -33,13 +33,6 @@ bool is_damage(std::string_view code) {
 
 bool is_unknown_upload(const AwsReply& reply) { return reply.code == "NoSuchUpload"; }
 
-std::string unquoted(std::string_view etag) {
-  if (etag.size() >= 2 && etag.front() == '"' && etag.back() == '"') {
-    etag = etag.substr(1, etag.size() - 2);
-  }
-  return std::string(etag);
-}
-
 }  // namespace
 
 std::int64_t part_bytes_for(std::int64_t bytes, std::int64_t configured) {
