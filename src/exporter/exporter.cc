@@ -58,6 +58,15 @@ Instant saturating_add(Instant at, Duration by) {
 
 }  // namespace
 
+std::optional<stream::Cursor> cursor_of(const std::string& identifier,
+                                        const std::vector<stream::Cursor>& saved) {
+  const auto found = std::find_if(saved.begin(), saved.end(), [&](const stream::Cursor& one) {
+    return one.identifier == identifier;
+  });
+  if (found == saved.end()) return std::nullopt;
+  return *found;
+}
+
 Exporter::Exporter(model::ExportConfig config, const std::optional<stream::Cursor>& saved,
                    const Timing& timing, std::uint64_t seed)
     : config_(std::move(config)), timing_(timing), backoff_(timing.backoff, seed) {
@@ -152,14 +161,10 @@ void Exporter::resume(Instant now) {
 }
 
 void Exporter::move_to(SequenceNumber to, Instant now) {
-  next_ = tried_end_ = to;
+  place(to);
   end_ = std::max(end_, to);
-  resend_.clear();
   marks_.clear();
-  bytes_needed_ = 0;
   fresh_ = false;
-  ++generation_;
-  ++revision_;
   forgive();
   refresh(now);
 }
@@ -369,9 +374,13 @@ void Exporter::move_position(SequenceNumber next) {
 
 void Exporter::reposition(std::int64_t start) {
   start_ = start;
-  next_ = tried_end_ = SequenceNumber(start);
-  resend_.clear();
+  place(SequenceNumber(start));
   fresh_ = true;
+}
+
+void Exporter::place(SequenceNumber next) {
+  next_ = tried_end_ = next;
+  resend_.clear();
   bytes_needed_ = 0;
   ++generation_;
   ++revision_;

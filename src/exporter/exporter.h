@@ -18,6 +18,10 @@
 
 namespace weir::exporter {
 
+/// The saved position of the export of this name; none if there is none.
+std::optional<stream::Cursor> cursor_of(const std::string& identifier,
+                                        const std::vector<stream::Cursor>& saved);
+
 /// The state machine of one export: where it stands in its stream, whether a batch is due, what an
 /// outcome means. It is told of events and the time; it reads no log, saves nothing, logs nothing.
 ///
@@ -168,6 +172,7 @@ class Exporter {
   void note_arrivals(SequenceNumber end, Instant now);
   void forget_marks();
   void reposition(std::int64_t start);
+  void place(SequenceNumber next);
   std::int64_t drop_below(SequenceNumber oldest);
   void forgive();
   void move_position(SequenceNumber next);

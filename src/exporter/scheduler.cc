@@ -114,12 +114,7 @@ void Scheduler::apply_wanted(StreamState& stream, std::vector<Engine::Wanted> wa
 void Scheduler::add_export(StreamState& stream, Engine::Wanted want,
                            const std::vector<stream::Cursor>* saved) {
   std::optional<stream::Cursor> cursor;
-  if (saved != nullptr) {
-    const auto known = std::find_if(saved->begin(), saved->end(), [&](const auto& candidate) {
-      return candidate.identifier == want.config.identifier;
-    });
-    if (known != saved->end()) cursor = *known;
-  }
+  if (saved != nullptr) cursor = cursor_of(want.config.identifier, *saved);
   const std::uint64_t serial = ++last_serial_;
   Exporter machine(std::move(want.config), cursor, timing_of(options_), rng_.next());
   // A position that was read is saved already, unless it was moved since; a fresh one need not be.

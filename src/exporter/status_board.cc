@@ -18,18 +18,10 @@ std::string seconds_text(std::int64_t ms) {
                         : fmt::format("{} s", static_cast<double>(ms) / 1000);
 }
 
-// What an export shows before the scheduler has placed it.
+// What an export shows before the scheduler has placed it: what its machine begins with.
 model::ExportStatus first_status(const model::ExportConfig& config,
                                  const std::vector<stream::Cursor>& saved) {
-  const std::int64_t start = config.start_sequence_number.value_or(0);
-  const auto cursor = std::find_if(saved.begin(), saved.end(), [&](const stream::Cursor& one) {
-    return one.identifier == config.identifier && one.type == config.type;
-  });
-  if (cursor == saved.end()) return {config.identifier, start - 1, 0, {}, 0, 0};
-  const bool repositioned = cursor->start_sequence_number != start;
-  return {config.identifier,      (repositioned ? start : cursor->next.value()) - 1,
-          cursor->last_export_ms, cursor->error_message,
-          cursor->exported_bytes, cursor->exported_messages};
+  return Exporter(config, cursor_of(config.identifier, saved), {}, 0).status();
 }
 
 bool is_broken(State state) { return state == State::kBroken || state == State::kServiceRetired; }
