@@ -75,13 +75,14 @@ class FaultyFileSystem::Disk {
  public:
   explicit Disk(std::uint64_t seed) : rng(seed) {}
 
-  /// Counts a call. Returns 0, or the errno it has to fail with.
+  /// 0, or the errno that opening this path fails with.
   [[nodiscard]] int unreadable(std::string_view path) const WEIR_REQUIRES(mutex) {
     for (const auto& [bad, why] : bad_paths) {
       if (path == bad || path.starts_with(bad + "/")) return why;
     }
     return 0;
   }
+  /// Counts a call. Returns 0, or the errno it has to fail with.
   int begin(Call call) WEIR_REQUIRES(mutex) {
     const std::uint64_t number = ++counts[index_of(call)];
     if (power_off) return EIO;

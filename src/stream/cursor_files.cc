@@ -199,40 +199,45 @@ Result<void> CursorFiles::save(const Cursor& cursor) {
   }
   if (!saved) return create(cursor);
   // One caller at a time per identifier, so the slots are ours; the copy for `load` is not.
-  WEIR_RETURN_IF_ERROR(write(saved->number, saved->slots, cursor));
+  WEIR_RETURN_IF_ERROR(write(path(saved->number), saved->slots, encode_cursor(cursor)));
   const MutexLock lock(mutex_);
   saved->cursor = cursor;
   return {};
 }
 
-Result<void> CursorFiles::write(std::uint64_t number, SlotWriter& slots, const Cursor& cursor) {
-  WEIR_TRY(const auto file, disk_.open(path(number), file::OpenMode::kReadWrite));
-  WEIR_TRY(const std::uint64_t generation, slots.write(*file, encode_cursor(cursor)));
+Result<void> CursorFiles::write(const std::string& file_path, SlotWriter& slots, Bytes payload) {
+  WEIR_TRY(const auto file, disk_.open(file_path, file::OpenMode::kReadWrite));
+  WEIR_TRY(const std::uint64_t generation, slots.write(*file, payload));
   WEIR_RETURN_IF_ERROR(file->sync());
   slots.synced(generation);
   return {};
 }
 
 Result<void> CursorFiles::create(const Cursor& cursor) {
-  std::uint64_t number = 0;
-  {
-    const MutexLock lock(mutex_);
-    number = next_number_++;
-  }
+  const std::uint64_t number = take_number();
+  WEIR_TRY(auto slots, create_file(path(number), kCursorSlotBytes, encode_cursor(cursor)));
+  const MutexLock lock(mutex_);
+  saved_[cursor.identifier] = std::make_shared<Saved>(Saved{number, cursor, slots});
+  return {};
+}
+
+std::uint64_t CursorFiles::take_number() {
+  const MutexLock lock(mutex_);
+  return next_number_++;
+}
+
+Result<SlotWriter> CursorFiles::create_file(const std::string& file_path, std::size_t slot_bytes,
+                                            Bytes payload) {
   WEIR_RETURN_IF_ERROR(make_directory());
-  const ByteVector payload = encode_cursor(cursor);
-  auto created = create_slots(disk_, path(number), kCursorSlotBytes, payload, true);
+  auto created = create_slots(disk_, file_path, slot_bytes, payload, true);
   if (created) created = disk_.sync_directory(directory_);
   if (!created) {
-    if (!disk_.remove_file(path(number))) log::debug("No partial cursor to remove.");
-    return created;
+    if (!disk_.remove_file(file_path)) log::debug("Nothing partial to remove.");
+    return fail(std::move(created).error());
   }
   SlotContent present;
   present.generation = 1;
-  const MutexLock lock(mutex_);
-  saved_[cursor.identifier] =
-      std::make_shared<Saved>(Saved{number, cursor, SlotWriter(kCursorSlotBytes, present)});
-  return {};
+  return SlotWriter(slot_bytes, present);
 }
 
 Result<void> CursorFiles::make_directory() {
@@ -260,35 +265,19 @@ Result<void> CursorFiles::save_note(const std::string& identifier, const std::st
     if (at != notes_.end()) saved = at->second;
   }
   if (!saved) return create_note(identifier, note);
-  WEIR_TRY(const auto file, disk_.open(note_path(saved->number), file::OpenMode::kReadWrite));
-  WEIR_TRY(const std::uint64_t generation,
-           saved->slots.write(*file, encode_note(identifier, note)));
-  WEIR_RETURN_IF_ERROR(file->sync());
-  saved->slots.synced(generation);
+  WEIR_RETURN_IF_ERROR(
+      write(note_path(saved->number), saved->slots, encode_note(identifier, note)));
   const MutexLock lock(mutex_);
   saved->text = note;
   return {};
 }
 
 Result<void> CursorFiles::create_note(const std::string& identifier, const std::string& note) {
-  std::uint64_t number = 0;
-  {
-    const MutexLock lock(mutex_);
-    number = next_number_++;
-  }
-  WEIR_RETURN_IF_ERROR(make_directory());
-  const ByteVector payload = encode_note(identifier, note);
-  auto created = create_slots(disk_, note_path(number), kNoteSlotBytes, payload, true);
-  if (created) created = disk_.sync_directory(directory_);
-  if (!created) {
-    if (!disk_.remove_file(note_path(number))) log::debug("No partial note to remove.");
-    return created;
-  }
-  SlotContent present;
-  present.generation = 1;
+  const std::uint64_t number = take_number();
+  WEIR_TRY(auto slots,
+           create_file(note_path(number), kNoteSlotBytes, encode_note(identifier, note)));
   const MutexLock lock(mutex_);
-  notes_[identifier] =
-      std::make_shared<SavedNote>(SavedNote{number, note, SlotWriter(kNoteSlotBytes, present)});
+  notes_[identifier] = std::make_shared<SavedNote>(SavedNote{number, note, slots});
   return {};
 }
 

@@ -63,7 +63,11 @@ class CursorFiles final : public CursorStore {
   Result<void> remove_note(const std::string& identifier);
   void set_aside(const std::string& file);
   Result<void> create(const Cursor& cursor);
-  Result<void> write(std::uint64_t number, SlotWriter& slots, const Cursor& cursor);
+  [[nodiscard]] std::uint64_t take_number();
+  /// Durable with its name, or not there.
+  Result<SlotWriter> create_file(const std::string& file_path, std::size_t slot_bytes,
+                                 Bytes payload);
+  Result<void> write(const std::string& file_path, SlotWriter& slots, Bytes payload);
 
   file::FileSystem& disk_;
   const std::string directory_;

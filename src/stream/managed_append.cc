@@ -176,17 +176,13 @@ bool ManagedStream::must_roll(std::int64_t need) const {
   const auto& last = active();
   if (!last || seal_last_ || last->next() != next_) return true;
   if (writer_ && !writer_->usable()) return true;
-  const std::int64_t segment_size =
-      std::min(stored_.definition.segment_size_or_default(), max_size_);
-  return !last->empty() && last->record_bytes() > segment_size - need;
+  return !last->empty() && last->record_bytes() > segment_size() - need;
 }
 
 /// How many of the staged messages go out together, the first one being sure to fit.
 std::size_t ManagedStream::run_length() const {
-  const std::int64_t segment_size =
-      std::min(stored_.definition.segment_size_or_default(), max_size_);
   std::int64_t room =
-      std::min(max_size_ - log_->total_bytes(), segment_size - active()->record_bytes());
+      std::min(max_size_ - log_->total_bytes(), segment_size() - active()->record_bytes());
   if (!in_memory() && context_.space.low()) room = std::min(room, space_credit_);
   std::size_t most = entries_.size() - head_;
   if (reserves()) {
@@ -327,11 +323,12 @@ Result<void> ManagedStream::do_write(std::span<const Entry> entries) {
       file = files_.open(last->path(), file::OpenMode::kReadWrite);
     }
     if (!file) return fail(std::move(file).error());
-    if (last->earlier_run && !(*file)->truncate(last->end_offset())) {
-      log::debug("Room set aside by an earlier run was not given back.", {{"file", last->path()}});
-    }
     WEIR_TRY(writer_, segment::Writer::resume(std::move(*file), last->header(), last->end_offset(),
                                               last->next()));
+    // Only now: what stands behind the end has to be gone for good, which `resume` sees to.
+    if (last->earlier_run && !writer_->file()->truncate(last->end_offset())) {
+      log::debug("Room set aside by an earlier run was not given back.", {{"file", last->path()}});
+    }
   }
   const Instant begun = context_.env.clock.now();
   auto written = writer_->append(entries);
@@ -452,10 +449,7 @@ void ManagedStream::finish_write(std::size_t count) {
   WEIR_CHECK(offset == writer_->end_offset(), "a write puts the records where they are expected");
   next_ = writer_->next();
   segment->publish(offset, next_);
-  const std::int64_t size_expected =
-      in_memory() || context_.space.low()
-          ? 0
-          : std::min(stored_.definition.segment_size_or_default(), max_size_);
+  const std::int64_t size_expected = in_memory() || context_.space.low() ? 0 : segment_size();
   writer_->expect_size(static_cast<std::uint64_t>(size_expected));
   const auto bytes = static_cast<std::int64_t>(offset - begin);
   log_->add_bytes(bytes);

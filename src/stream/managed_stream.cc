@@ -90,6 +90,10 @@ const std::shared_ptr<Segment>& ManagedStream::active() const {
   return log_->segments().empty() ? kNone : log_->segments().back();
 }
 
+std::int64_t ManagedStream::segment_size() const {
+  return std::min(stored_.definition.segment_size_or_default(), max_size_);
+}
+
 SequenceNumber ManagedStream::first_number() const {
   // Not `oldest()`: that one waits for messages that are written and not visible yet.
   return log_->segments().empty() ? log_->oldest() : log_->segments().front()->base();

@@ -119,8 +119,7 @@ class ManagedStream final : public Stream, public std::enable_shared_from_this<M
     std::uint64_t state = 0;  ///< generation of the state to sync first; 0 = none
     SequenceNumber up_to;
     std::uint64_t active_end = 0;
-    std::int64_t bytes = 0;
-    Duration took{0};
+    std::optional<Duration> took;  ///< none: synced together with others
   };
   /// Everything below `number` is on stable storage; it ends at `offset` of `segment`.
   struct Mark {
@@ -174,7 +173,8 @@ class ManagedStream final : public Stream, public std::enable_shared_from_this<M
   // managed_stream.cc
   /// The last segment, null if there is none. Good until segments come or go.
   [[nodiscard]] const std::shared_ptr<Segment>& active() const;
-  [[nodiscard]] std::int64_t max_size() const { return max_size_; }
+  /// How large a segment becomes.
+  [[nodiscard]] std::int64_t segment_size() const;
   [[nodiscard]] SequenceNumber first_number() const;
   [[nodiscard]] bool reserves() const;
   void drop_oldest(metrics::Counter& reason);

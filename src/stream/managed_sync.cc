@@ -12,7 +12,6 @@ namespace {
 constexpr std::uint64_t kZerosAheadMin = 4 * 1024;
 
 void count_sync(Context& context, Duration took, bool elsewhere) {
-  context.pace.took(took);
   (elsewhere ? context.counters.syncs_elsewhere : context.counters.syncs_inline).add();
   context.counters.sync_microseconds.add(static_cast<std::uint64_t>(took.count() / 1'000));
 }
@@ -93,7 +92,9 @@ bool ManagedStream::sync_inline() {
     sync_failed(synced.error());
     return true;
   }
-  count_sync(context_, context_.env.clock.now() - begun, false);
+  const Duration took = context_.env.clock.now() - begun;
+  context_.pace.took(took);
+  count_sync(context_, took, false);
   mark_ = {active(), writer_->end_offset(), next_};
   became_durable(next_);
   zeros_ahead();
@@ -140,13 +141,14 @@ void ManagedStream::sync_together(Context& context, const std::vector<ManagedStr
     }
     const Instant begun = context.env.clock.now();
     const bool together = context.env.disk.sync_all().has_value();
-    const Duration each = (context.env.clock.now() - begun) / std::ssize(*group);
+    const Duration took = context.env.clock.now() - begun;
     for (Member& member : *group) {
-      member.batch->took = each;
       // One by one tells which of them the disk failed.
       if (!together && member.outcome) member.outcome = member.stream->do_sync(*member.batch);
     }
-    return [group] {
+    return [&context, group, together, took] {
+      // One wait, which tells nothing of how long the sync of a single file takes.
+      if (together) count_sync(context, took, true);
       for (const auto& [stream, batch, outcome] : *group) {
         stream->finish_sync(*batch, outcome, true);
         if (stream->waits_for_sync()) stream->start_sync(Syncer::Urgency::kWaitedFor);
@@ -162,7 +164,10 @@ void ManagedStream::finish_sync(const SyncBatch& batch, const Result<void>& outc
     sync_failed(outcome.error());
     return;
   }
-  count_sync(context_, batch.took, elsewhere);
+  if (batch.took) {
+    context_.pace.took(*batch.took);
+    count_sync(context_, *batch.took, elsewhere);
+  }
   if (batch.state != 0) {
     state_->synced(batch.state);
     state_synced_ = std::max(state_synced_, batch.state);
@@ -210,9 +215,8 @@ void ManagedStream::zeros_ahead() {
   const std::uint64_t records =
       static_cast<std::uint64_t>(std::max<std::int64_t>(next_ - active()->base(), 1));
   if (writer_->zeros_ready() > written / records) return;
-  const auto segment_size =
-      static_cast<std::uint64_t>(std::min(stored_.definition.segment_size_or_default(), max_size_));
-  const std::uint64_t left = segment_size - std::min(segment_size, written);
+  const auto size_max = static_cast<std::uint64_t>(segment_size());
+  const std::uint64_t left = size_max - std::min(size_max, written);
   const std::uint64_t ahead = std::min({most, std::max(kZerosAheadMin, written), left});
   if (ahead > 0) writer_->write_zeros_ahead(ahead);
 }

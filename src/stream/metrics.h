@@ -23,11 +23,13 @@ inline constexpr Descriptor kLostMessages{
 inline constexpr Descriptor kRemovedMessages{
     "weir_stream_removed_messages_total", Type::kCounter, "reason",
     "Messages removed by retention. Reasons: full, ttl, low_space."};
-inline constexpr Descriptor kSyncs{"weir_stream_syncs_total", Type::kCounter, "where",
-                                   "fdatasync calls. Where: inline (core thread), syncer."};
+inline constexpr Descriptor kSyncs{
+    "weir_stream_syncs_total", Type::kCounter, "where",
+    "Waits for the disk: one fdatasync, or one sync of the whole file system for "
+    "many streams. Where: inline (core thread), syncer."};
 inline constexpr Descriptor kSyncMicroseconds{
     "weir_stream_sync_microseconds_total", Type::kCounter, "",
-    "Time spent in fdatasync; divide by weir_stream_syncs_total."};
+    "Time spent in them; divide by weir_stream_syncs_total."};
 inline constexpr Descriptor kSyncFailures{"weir_stream_sync_failures_total", Type::kCounter, "",
                                           "fdatasync calls that failed."};
 inline constexpr Descriptor kSlowWrites{"weir_stream_slow_writes_total", Type::kCounter, "",

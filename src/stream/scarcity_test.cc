@@ -178,6 +178,9 @@ TEST_F(Scarcity, WithoutDescriptorsACreateLeavesNothing) {
   const auto refused = store.create(file_stream("a"));
   ASSERT_FALSE(refused);
   EXPECT_THAT(refused.error().what, HasSubstr("oo many open files"));
+  const auto left = disk.list(layout::kStreams);
+  ASSERT_TRUE(left);
+  EXPECT_EQ(left->size(), 0U) << "not even a directory";
   disk.clear_faults();
   EXPECT_TRUE(store.create(file_stream("a")));
 }

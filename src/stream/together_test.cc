@@ -58,6 +58,9 @@ TEST_F(ManyStreams, AreSyncedByOneWaitForTheDisk) {
   let_the_interval_pass();
   EXPECT_EQ(single_syncs(), before);
   EXPECT_EQ(disk.calls(Call::kSyncAll), 1U);
+  EXPECT_NE(store.metrics.text().find("weir_stream_syncs_total{where=\"syncer\"} 1\n"),
+            std::string::npos)
+      << store.metrics.text();
   for (int i = 0; i < kStreams; ++i) {
     EXPECT_EQ(store.stream(name(i)).log()->durable_end(), SequenceNumber(1));
   }
