@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """How fast weir drains a backlog to Kinesis when the endpoint answers at once, beside a loop of
-libcurl PUTs of bodies of the same size to the same endpoint in the same round; median of the rounds.
+libcurl PUTs of the same bodies to the same endpoint in the same round; median of the rounds.
 
-usage: bench/drain.py [--rounds 5] [--messages 400000] [--build build/release] [--data DIR] [--exports 1,10]
+usage: bench/drain.py [--rounds 5] [--messages 1000000] [--build build/release] [--data DIR] [--exports 1,10]
 
 Figures: messages and bytes of request bodies a second, weir's ratio to the loop, processor seconds
 for a million messages, weir's largest memory, and for several exports the share of the slowest at
@@ -90,9 +90,8 @@ def drain(build, data, exports, messages):
         memory = peak_memory_kib(weir.pid)
         stop(weir)
         seconds = got["last"] - got["first"]
-        calls = messages // 500
-        loop = subprocess.run([f"{build}/bench/put_loop", f"http://127.0.0.1:{sink_port}/", str(got["bytes"] // calls),
-                               str(calls)], check=True, capture_output=True, text=True)
+        loop = subprocess.run([f"{build}/bench/put_loop", f"http://127.0.0.1:{sink_port}/", str(got["calls"])],
+                              check=True, capture_output=True, text=True)
         sink.kill()
         sink.wait()
         loop_seconds, loop_processor = map(float, loop.stdout.split())
@@ -109,7 +108,7 @@ def drain(build, data, exports, messages):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--messages", type=int, default=400_000)
+    parser.add_argument("--messages", type=int, default=1_000_000)
     parser.add_argument("--build", default=os.path.join(ROOT, "build/release"))
     parser.add_argument("--data", default=None)
     parser.add_argument("--exports", default="1,10")

@@ -2,12 +2,15 @@
 //
 // usage: kinesis_sink          prints "port N" and serves loopback until it is killed
 //
-// A POST is taken for PutRecords: the answer has a result for each record in it, all good. A PUT is
-// answered with nothing. GET answers what came so far, as JSON:
-// {"records": N, "bytes": N, "first": seconds, "last": seconds} and, by stream name, the records.
+// POST and PUT are both taken for PutRecords in JSON: the records are counted, and the answer, as
+// long as the service's, has a good result for each of them. GET answers what came so far,
+// {"records": N, "bytes": N, "first": seconds, "last": seconds, "calls": N} and by stream name the
+// records; GET /bodies answers the first bodies themselves, each behind its length in eight bytes,
+// for a loop that sends the same.
 
 #include <array>
 #include <chrono>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -20,8 +23,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include <unordered_map>
+#include <vector>
 
 namespace {
+
+constexpr std::size_t kBodiesKept = 16;
 
 [[noreturn]] void die(const char* doing) {
   std::perror(doing);
@@ -31,6 +37,20 @@ namespace {
 double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
+
+std::string with_head(std::string_view body) {
+  std::string text = "HTTP/1.1 200 OK\r\nContent-Type: application/x-amz-json-1.1\r\n";
+  text += "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n";
+  return text.append(body);
+}
+
+// A request as it arrives. The memory stays, so that what is measured is not this program.
+struct Connection {
+  std::vector<char> bytes = std::vector<char>(std::size_t{1} << 20);
+  std::size_t have = 0;
+  std::size_t head = 0;   // with the empty line; 0: not whole yet
+  std::size_t whole = 0;  // head and body
+};
 
 class Sink {
  public:
@@ -76,81 +96,113 @@ class Sink {
   }
 
   void serve(int fd) {
-    std::string& in = connections_[fd];
-    const ssize_t n = recv(fd, buffer_.data(), buffer_.size(), 0);
+    Connection& in = connections_[fd];
+    if (in.have == in.bytes.size()) in.bytes.resize(in.bytes.size() * 2);
+    const ssize_t n = recv(fd, in.bytes.data() + in.have, in.bytes.size() - in.have, 0);
     if (n <= 0) {
       close(fd);
       connections_.erase(fd);
       return;
     }
-    in.append(buffer_.data(), static_cast<std::size_t>(n));
-    for (;;) {
-      const std::size_t head = in.find("\r\n\r\n");
-      if (head == std::string::npos) return;
-      const std::string_view lines(in.data(), head);
-      const std::size_t body = content_length(lines);
-      if (in.size() < head + 4 + body) return;
-      answer(fd, lines, std::string_view(in).substr(head + 4, body));
-      in.erase(0, head + 4 + body);
+    in.have += static_cast<std::size_t>(n);
+    while (is_whole(in)) {
+      const std::string_view request(in.bytes.data(), in.whole);
+      answer(fd, request.substr(0, in.head), request.substr(in.head));
+      in.have -= in.whole;
+      std::memmove(in.bytes.data(), in.bytes.data() + in.whole, in.have);
+      in.head = in.whole = 0;
     }
   }
 
-  static std::size_t content_length(std::string_view lines) {
-    const std::size_t at = lines.find("Content-Length: ");
-    return at == std::string_view::npos ? 0 : std::strtoul(lines.data() + at + 16, nullptr, 10);
+  static bool is_whole(Connection& in) {
+    if (in.head == 0) {
+      const std::string_view text(in.bytes.data(), in.have);
+      const std::size_t end = text.find("\r\n\r\n");
+      if (end == std::string_view::npos) return false;
+      constexpr std::string_view kLength = "\r\nContent-Length: ";
+      const std::size_t at = text.substr(0, end).find(kLength);
+      in.head = end + 4;
+      in.whole = in.head;
+      if (at != std::string_view::npos) {
+        in.whole += std::strtoul(text.data() + at + kLength.size(), nullptr, 10);
+      }
+    }
+    return in.have >= in.whole;
   }
 
-  void answer(int fd, std::string_view lines, std::string_view body) {
-    std::string text;
-    if (lines.starts_with("POST")) text = take(body);
-    if (lines.starts_with("GET")) text = figures();
-    std::string out = "HTTP/1.1 200 OK\r\nContent-Type: application/x-amz-json-1.1\r\n";
-    out += "Content-Length: " + std::to_string(text.size()) + "\r\n\r\n" + text;
-    for (std::size_t sent = 0; sent < out.size();) {
-      const ssize_t n = send(fd, out.data() + sent, out.size() - sent, MSG_NOSIGNAL);
+  void answer(int fd, std::string_view head, std::string_view body) {
+    if (head.starts_with("GET /bodies ")) return say(fd, with_head(bodies()));
+    if (head.starts_with("GET ")) return say(fd, with_head(figures()));
+    say(fd, take(body));
+  }
+
+  static void say(int fd, std::string_view text) {
+    while (!text.empty()) {
+      const ssize_t n = send(fd, text.data(), text.size(), MSG_NOSIGNAL);
       if (n <= 0) return;
-      sent += static_cast<std::size_t>(n);
+      text.remove_prefix(static_cast<std::size_t>(n));
     }
   }
 
-  std::string take(std::string_view body) {
-    constexpr std::string_view kEach = "\"PartitionKey\"";
-    std::size_t count = 0;
-    const char* const end = body.data() + body.size();
-    for (const char* at = body.data();
-         (at = static_cast<const char*>(memmem(at, static_cast<std::size_t>(end - at), kEach.data(),
-                                               kEach.size()))) != nullptr;
-         at += kEach.size()) {
-      ++count;
-    }
-    if (records_ == 0) first_ = now();
+  // A record is an object in the one that is the body, and nothing else in it has a brace.
+  const std::string& take(std::string_view body) {
+    std::size_t braces = 0;
+    for (const char c : body) braces += c == '{' ? 1 : 0;
+    const std::size_t count = braces == 0 ? 0 : braces - 1;
+    if (calls_++ == 0) first_ = now();
     last_ = now();
     records_ += count;
     bytes_ += body.size();
-    by_stream_[name_in(body)] += count;
+    add(name_in(body), count);
+    if (kept_.size() < kBodiesKept) kept_.emplace_back(body);
+    std::string& text = answers_[count];
+    if (text.empty()) text = with_head(results(count));
+    return text;
+  }
+
+  void add(std::string_view stream, std::size_t count) {
+    const auto known = by_stream_.find(stream);
+    if (known != by_stream_.end()) {
+      known->second += count;
+    } else {
+      by_stream_.emplace(stream, count);
+    }
+  }
+
+  static std::string results(std::size_t count) {
     std::string text = R"({"FailedRecordCount":0,"Records":[)";
     for (std::size_t i = 0; i < count; ++i) {
-      text += R"({"SequenceNumber":"4954346307654800757710509270303956035","ShardId":"shard-0"},)";
+      text += R"({"SequenceNumber":"49543463076548007577105092703039560359975228518395019266",)"
+              R"("ShardId":"shardId-000000000000"},)";
     }
     if (count > 0) text.pop_back();
     return text + "]}";
   }
 
-  static std::string name_in(std::string_view body) {
+  static std::string_view name_in(std::string_view body) {
     constexpr std::string_view kName = "\"StreamName\":\"";
-    const std::size_t at = body.find(kName);
+    const std::size_t at = body.substr(0, 256).find(kName);
     if (at == std::string_view::npos) return "";
     const std::size_t begin = at + kName.size();
-    return std::string(body.substr(begin, body.find('"', begin) - begin));
+    return body.substr(begin, body.find('"', begin) - begin);
+  }
+
+  std::string bodies() const {
+    std::string text;
+    for (const std::string& body : kept_) {
+      const std::uint64_t size = body.size();
+      text.append(reinterpret_cast<const char*>(&size), sizeof size).append(body);
+    }
+    return text;
   }
 
   std::string figures() const {
-    std::string text = "{\"records\":" + std::to_string(records_) +
-                       ",\"bytes\":" + std::to_string(bytes_) +
-                       ",\"first\":" + std::to_string(first_) +
-                       ",\"last\":" + std::to_string(last_) + ",\"streams\":{";
+    std::string text =
+        "{\"records\":" + std::to_string(records_) + ",\"bytes\":" + std::to_string(bytes_) +
+        ",\"calls\":" + std::to_string(calls_) + ",\"first\":" + std::to_string(first_) +
+        ",\"last\":" + std::to_string(last_) + ",\"streams\":{";
     for (const auto& [name, count] : by_stream_) {
-      text += "\"" + name + "\":" + std::to_string(count) + ",";
+      text.append("\"").append(name).append("\":" + std::to_string(count) + ",");
     }
     if (!by_stream_.empty()) text.pop_back();
     return text + "}}";
@@ -158,11 +210,13 @@ class Sink {
 
   int epoll_;
   int listener_;
-  std::array<char, 1 << 18> buffer_{};
-  std::unordered_map<int, std::string> connections_;
-  std::map<std::string, std::size_t> by_stream_;
+  std::unordered_map<int, Connection> connections_;
+  std::map<std::string, std::size_t, std::less<>> by_stream_;
+  std::unordered_map<std::size_t, std::string> answers_;  // by the number of records
+  std::vector<std::string> kept_;
   std::size_t records_ = 0;
   std::size_t bytes_ = 0;
+  std::size_t calls_ = 0;
   double first_ = 0;
   double last_ = 0;
 };
