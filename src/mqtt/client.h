@@ -31,11 +31,12 @@ struct Options {
   Duration keep_alive = std::chrono::seconds(60);  ///< 0 s: none; to 65,535 s
   Duration session_expiry = std::chrono::hours(24 * 7);
   std::uint16_t receive_maximum = 1'000;  ///< unacknowledged messages the broker may have sent
-  std::uint32_t packet_bytes_max = 4 * 1024 * 1024;  ///< a larger packet ends the connection
+  /// Of what the broker may send. One of MQTT 5 keeps larger ones back; see `on_too_large`.
+  std::uint32_t packet_bytes_max = 4 * 1024 * 1024;
   Duration connect_timeout = std::chrono::seconds(10);
   Duration backoff_min = std::chrono::seconds(1);
   Duration backoff_max = std::chrono::minutes(2);
-  std::uint64_t seed = 0;  ///< of the backoff's jitter
+  std::uint64_t seed = 0;            ///< of the backoff's jitter
   std::vector<std::string> filters;  ///< subscribed with QoS 1 at each connection
 };
 
@@ -77,6 +78,12 @@ class Listener {
   /// All that one read of the socket held was handed over: the moment to pass a group on.
   virtual void on_arrivals_end() = 0;
   virtual void on_published(const Published& published) = 0;
+  /// A message of more than `packet_bytes_max` came and was thrown away, acknowledged; only a
+  /// broker of 3.1.1 sends such (one of MQTT 5 keeps them back). Data is lost: count it.
+  virtual void on_too_large(std::string_view topic, std::uint64_t packet_bytes) {
+    (void)topic;
+    (void)packet_bytes;
+  }
 };
 
 /// A connection to an MQTT broker that comes back by itself, with acknowledgements in the hands of
@@ -90,7 +97,9 @@ class Client {
   /// Begins to connect. The listener must outlive the client.
   virtual void start(Listener& listener) = 0;
 
-  /// Acknowledges messages, in this order; those of an earlier connection are passed over.
+  /// Acknowledges messages; those of an earlier connection are passed over. The broker hears of
+  /// them in the order of arrival, as the standard demands: one that is never acknowledged holds
+  /// back all behind it.
   virtual void acknowledge(std::vector<Receipt> receipts) = 0;
 
   /// Sends with QoS 1 as soon as there is a connection and the broker's window has room, in order.
@@ -99,7 +108,8 @@ class Client {
   /// broker); nothing was taken.
   virtual bool publish(std::uint64_t token, std::string topic, std::string payload) = 0;
 
-  /// Disconnects in order, ends the thread. No call of the listener after it. Idempotent.
+  /// Disconnects in order, ends the thread; at most about a second. No call of the listener after
+  /// it. Idempotent. Not from within a call of the listener.
   virtual void stop() = 0;
 };
 
