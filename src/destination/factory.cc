@@ -114,6 +114,8 @@ class Maker {
         return make_sitewise(options.aws);
       case model::ExportType::kS3TaskExecutor:
         return make_s3(spec, options.s3, options.aws);
+      case model::ExportType::kMqtt:
+        return fail(Errc::kUnsupported, "answers over MQTT belong to a connector");
     }
     WEIR_CHECK(false, "every export type has a destination");
   }
@@ -172,6 +174,7 @@ class Maker {
                      const AwsAccess& access) {
     WEIR_RETURN_IF_ERROR(firehose::validate(spec.config.target, options));
     WEIR_TRY(auto client, aws_client(kFirehose, access));
+    if (options.make) return options.make(std::move(client));
     return std::make_unique<firehose::FirehoseDestination>(
         firehose::FirehoseDestination::Setup{spec.config.target, options, std::move(client)},
         metrics_);

@@ -20,6 +20,8 @@ class LocalStreams;
 
 namespace weir::destination {
 
+class AwsClient;
+
 /// A role to assume with weir's own credentials (STS AssumeRole); another account, as a rule.
 struct AssumedRole {
   std::string role_arn;  ///< "" = none
@@ -123,6 +125,9 @@ struct FirehoseOptions {
   bool packing = false;          ///< consecutive messages in one record
   std::int64_t packing_bytes_max = 1'024'000;    ///< of one record before compression
   Compression compression = Compression::kNone;  ///< of each record
+  /// A destination of somebody else's around the client of this service, for connectors; null:
+  /// weir's own, to which the other options are.
+  std::function<Result<std::unique_ptr<exporter::Destination>>(std::unique_ptr<AwsClient>)> make;
 };
 
 struct HttpOptions {

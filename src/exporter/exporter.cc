@@ -30,6 +30,7 @@ std::int64_t default_batch_size(model::ExportType type) {
     case model::ExportType::kKinesis:
     case model::ExportType::kFile:
     case model::ExportType::kFirehose:
+    case model::ExportType::kMqtt:
       break;
   }
   return std::numeric_limits<std::int64_t>::max();

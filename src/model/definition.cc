@@ -20,6 +20,8 @@ const char* export_type_name(ExportType type) {
       return "file";
     case ExportType::kFirehose:
       return "firehose";
+    case ExportType::kMqtt:
+      return "mqtt";
   }
   WEIR_CHECK(false, "every export type has a name");
 }

@@ -30,6 +30,7 @@ enum class ExportType : std::uint8_t {
   kS3TaskExecutor,
   kFile,
   kFirehose,
+  kMqtt,  ///< answers of a connector to its broker; made by weir itself only
 };
 
 /// Name of a type as it appears in logs, metrics and configuration: "http", "kinesis", ...

@@ -72,7 +72,7 @@ std::optional<Cursor> decode_cursor(Bytes from) {
     return std::nullopt;
   }
   const auto type = load_little<std::uint32_t>(from.data() + 4);
-  if (type > static_cast<std::uint32_t>(model::ExportType::kFirehose)) return std::nullopt;
+  if (type > static_cast<std::uint32_t>(model::ExportType::kMqtt)) return std::nullopt;
   Cursor cursor;
   cursor.type = static_cast<model::ExportType>(type);
   const auto integer = [&](std::size_t index) {

@@ -22,9 +22,11 @@ const char* wire_key(model::ExportType type) {
     case model::ExportType::kFile:
       return "file";
     case model::ExportType::kFirehose:
+      return "firehose";
+    case model::ExportType::kMqtt:
       break;
   }
-  return "firehose";
+  return "mqtt";
 }
 
 const model::ExportConfig* same_export(const model::StreamDefinition& in,

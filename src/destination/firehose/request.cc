@@ -71,6 +71,35 @@ Result<void> read_put_record(std::string_view body) {
   return {};
 }
 
+std::vector<std::string> read_record_ids(std::string_view body, std::size_t record_count) {
+  std::vector<std::string> ids(record_count);
+  JsonReader in(body);
+  std::size_t at = 0;
+  const auto read_result = [&] {
+    if (!in.enter_object()) return;
+    while (in.next_member()) {
+      bool was_text = false;
+      if (in.name() == kResults.success && at < ids.size()) {
+        in.text_or_skip(ids[at], was_text);
+      } else {
+        in.skip();
+      }
+    }
+  };
+  in.enter_object();
+  while (in.next_member()) {
+    bool was_text = false;
+    if (in.name() == kResults.list && in.enter_array()) {
+      for (; in.next_element(); ++at) read_result();
+    } else if (in.name() == kResults.success && at < ids.size()) {
+      in.text_or_skip(ids[at], was_text);
+    } else {
+      in.skip();
+    }
+  }
+  return ids;
+}
+
 FailureClass classify(std::string_view code, std::string_view message) {
   // "Slow down" and "down" share this code here.
   if (code == "ServiceUnavailableException") return FailureClass::kThrottle;

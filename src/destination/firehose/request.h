@@ -31,6 +31,10 @@ Result<std::vector<FailedRecord>> read_put_record_batch(std::string_view body,
 /// Reads the answer to PutRecord. Errors: kCorrupt. Pure.
 Result<void> read_put_record(std::string_view body);
 
+/// The ids that the service gave to the records of a call, in the order of the request, empty for
+/// those it failed; from an answer to either call that the functions above have read. Pure.
+std::vector<std::string> read_record_ids(std::string_view body, std::size_t record_count);
+
 /// The class of a code of a call or a single record. Pure.
 exporter::FailureClass classify(std::string_view code, std::string_view message);
 
