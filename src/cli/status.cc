@@ -120,6 +120,38 @@ std::string credentials_line(const json& entry) {
   return line;
 }
 
+std::string connector_words(const json& entry) {
+  const std::string state = text(entry, "state");
+  const std::string reason = text(entry, "reason");
+  if (state == "connected") return reason.empty() ? "connected" : "connected, but " + reason;
+  std::string words = state == "broken" ? "broken" : "not connected";
+  if (!reason.empty()) words += ": " + reason;
+  if (state == "disconnected" || state == "broken") {
+    words += ", next try in " + human_duration(number(entry, "next_try_in_ms"));
+  }
+  return words;
+}
+
+std::string connector_lines(const json& entry) {
+  std::string lines =
+      fmt::format("\nconnector {} ({}, version {}), {}, MQTT {}\n  {}\n", text(entry, "name"),
+                  text(entry, "type"), number(entry, "version"), text(entry, "broker"),
+                  text(entry, "mqtt_version"), connector_words(entry));
+  const std::int64_t open = number(entry, "unacknowledged_messages");
+  if (open > 0) lines += fmt::format("  {} not acknowledged yet\n", counted(open, "message"));
+  for (const json& queue : part(entry, "queues")) {
+    lines += fmt::format("  to {}{}\n    {}\n", text(queue, "arn"),
+                         text(queue, "persistence") == "memory" ? ", in memory" : "",
+                         export_line(queue));
+  }
+  const json& answers = part(entry, "answers");
+  if (!answers.empty()) {
+    lines +=
+        fmt::format("  answers on {}\n    {}\n", text(answers, "target"), export_line(answers));
+  }
+  return lines;
+}
+
 struct StatusFlags {
   std::string host = "127.0.0.1";
   std::int64_t admin_port = 8089;
@@ -160,6 +192,9 @@ std::string status_text(const json& status) {
   std::string out = head_line(status);
   for (const json& entry : part(status, "credentials")) {
     if (entry.is_object()) out += credentials_line(entry);
+  }
+  for (const json& entry : part(status, "connectors")) {
+    if (entry.is_object()) out += connector_lines(entry);
   }
   const json& streams = part(status, "streams");
   const json& unavailable = part(status, "unavailable_streams");

@@ -89,6 +89,7 @@ void Connector::stop() {
   draining_ = true;
   {
     const MutexLock lock(mutex_);
+    if (stopped_) return;
     stopped_ = true;
     changed_.notify_all();
     const auto until = steady_clock::now() + kDrainMax;

@@ -32,7 +32,7 @@ struct Options {
   static constexpr std::int64_t kQueueBytesDefault = std::int64_t{256} << 20;
   static constexpr std::int64_t kMemoryQueueBytesDefault = std::int64_t{16} << 20;
 
-  std::string name;  ///< 1 to 32 of a-z A-Z 0-9 _ -
+  std::string name = "firehose";  ///< 1 to 32 of a-z A-Z 0-9 _ -
   mqtt::Options broker;
   std::string broker_url;  ///< for people
   int version = 5;         ///< of the connector whose messages are spoken: 1 to 5

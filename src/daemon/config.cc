@@ -1,5 +1,6 @@
 #include "daemon/config.h"
 
+#include "daemon/connector_config.h"
 #include "daemon/environment.h"
 #include "daemon/schema.h"
 #include "daemon/yaml_reader.h"
@@ -109,6 +110,9 @@ class Checker {
     check_streams();
     check_redirects();
     check_additions();
+    check_connectors(config_.connectors, [this](Position where, std::string what) {
+      report(std::move(where), std::move(what));
+    });
   }
 
  private:

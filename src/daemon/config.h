@@ -2,6 +2,7 @@
 
 #include "admin/admin.h"
 #include "base/log.h"
+#include "connector/options.h"
 #include "destination/options.h"
 #include "exporter/engine.h"
 #include "model/definition.h"
@@ -13,6 +14,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace weir::daemon {
@@ -80,6 +82,15 @@ struct DeclaredStream {
   Position where;
 };
 
+/// A connector that the configuration declares.
+struct DeclaredConnector {
+  connector::Options options;
+  Position where;
+  std::map<std::string, Position> keys;  ///< which keys were written
+  /// What was given for settings that have several names: name and value, in the order written.
+  std::map<std::string, std::vector<std::pair<std::string, std::string>>> given;
+};
+
 /// Everything that can be set, in its final form.
 struct Config {
   std::string store_directory = "/var/lib/weir";
@@ -102,6 +113,7 @@ struct Config {
   std::vector<DeclaredStream> streams;
   std::vector<RedirectRule> redirects;
   std::vector<AddedExport> additions;
+  std::vector<DeclaredConnector> connectors;
 
   log::Level log_level = log::Level::kInfo;
 

@@ -2,6 +2,8 @@
 
 #include "admin/admin.h"
 #include "base/log.h"
+#include "connector/connectors.h"
+#include "connector/streams.h"
 #include "daemon/dead_letters.h"
 #include "daemon/denied_paths.h"
 #include "daemon/export_orders.h"
@@ -32,6 +34,7 @@ using std::chrono::seconds;
 
 constexpr auto kHeartbeat = seconds(1);
 constexpr auto kSilenceMax = seconds(10);
+constexpr std::uint32_t kConnectorLane = CatalogStreams::kFirstLane;
 constexpr auto kFaultRefreshWait = milliseconds(20);
 // The three waits of a stop; together below the 10 s of S5.
 constexpr auto kShutdownDeadline = seconds(3);
@@ -66,6 +69,8 @@ struct Daemon::Parts {
   std::unique_ptr<server::Server> server;
   std::shared_ptr<CatalogStreams> local_streams;
   std::unique_ptr<DeadLetterStreams> dead_letters;
+  std::unique_ptr<connector::Appends> appends;
+  std::unique_ptr<connector::Connectors> connectors;
   std::shared_ptr<destination::credentials::Hub> credentials;
   std::unique_ptr<exporter::Engine> engine;
   std::unique_ptr<StreamWatcher> watcher;
@@ -84,6 +89,8 @@ struct Daemon::Parts {
   }
   Result<void> open_store();
   Result<void> bind_admin();
+  void make_connectors();
+  Result<exporter::DestinationFactory> make_factory(const destination::TransportOptions& transport);
   void open_orders();
   void run_core();
   void beat();
@@ -116,26 +123,13 @@ Result<void> Daemon::Parts::open() {
   transport.own_ports.push_back(server->port());
   if (admin) transport.own_ports.push_back(admin->port());
   credentials = destination::make_credentials(config.aws, transport, clock, metrics, random_seed());
-  auto factory = destination::make_factory(
-      config.aws, transport,
-      [this, denied = denied_paths(config)](const exporter::ExportSpec& spec) {
-        auto options = config.options_for(spec);
-        options.s3.streams = local_streams;
-        options.s3.denied_paths = denied;
-        return options;
-      },
-      clock, metrics, random_seed(), credentials);
-  if (!factory) return fail(std::move(factory).error());
-  engine = exporter::Engine::start(
-      config.exporter,
-      {clock, metrics,
-       with_poison_policies(
-           std::move(*factory),
-           [this](const exporter::ExportSpec& spec) { return config.options_for(spec); },
-           *dead_letters, clock),
-       random_seed()});
+  make_connectors();
+  WEIR_TRY(auto factory, make_factory(transport));
+  engine =
+      exporter::Engine::start(config.exporter, {clock, metrics, std::move(factory), random_seed()});
   statuses.use(*engine, *loop);
-  watcher = std::make_unique<StreamWatcher>(config, board, *engine, *server, *local_streams);
+  watcher =
+      std::make_unique<StreamWatcher>(config, board, *engine, *server, *local_streams, *connectors);
   auto streams = stream::Catalog::open(
       config.store,
       {*disk, clock, metrics, *loop, *watcher, *local_streams, boot_id(), random_seed(), true,
@@ -147,10 +141,64 @@ Result<void> Daemon::Parts::open() {
   catalog = std::move(*streams);
   local_streams->serve(*catalog);
   dead_letters->serve(*catalog);
+  appends->serve(*catalog);
   open_orders();
   if (admin) admin->serve();
   run_core();
   return {};
+}
+
+// Before the engine, which makes their exports' destinations; what they ask of it is asked later.
+void Daemon::Parts::make_connectors() {
+  appends = std::make_unique<connector::Appends>(*loop, kConnectorLane);
+  local_streams->add_lane(kConnectorLane, [this](std::uint32_t upper, const auto& outcome) {
+    appends->append_done(upper, outcome);
+  });
+  std::vector<connector::Options> options;
+  for (const auto& declared : config.connectors) {
+    options.push_back(declared.options);
+    options.back().broker.seed = random_seed();
+  }
+  connector::Environment environment{*loop, clock, metrics, *appends, mqtt::make_client,
+                                     {},    {},    {},      {}};
+  environment.later = [this](Duration wait, std::function<void()> work) {
+    loop->call_at(clock.now() + wait, std::move(work));
+  };
+  environment.sent_below = [this](const stream::Stream& stream) {
+    for (const auto& status : engine->statuses(stream.id())) {
+      if (status.export_config_identifier == connector::kQueueExport) {
+        return SequenceNumber(status.last_exported_sequence_number + 1);
+      }
+    }
+    return stream.log()->oldest();
+  };
+  environment.when_settled = [this](StreamId id, std::function<void()> done) {
+    engine->when_settled(id, [done = std::move(done)](const Result<void>&) { done(); });
+  };
+  environment.retry_now = [this](StreamId id, const std::string& identifier) {
+    exporter::Order order;
+    order.kind = exporter::Order::Kind::kRetryNow;
+    engine->give_order(id, identifier, order, [](const Result<std::string>&) {});
+  };
+  connectors = std::make_unique<connector::Connectors>(options, std::move(environment));
+}
+
+Result<exporter::DestinationFactory> Daemon::Parts::make_factory(
+    const destination::TransportOptions& transport) {
+  WEIR_TRY(auto plain, destination::make_factory(
+                           config.aws, transport,
+                           [this, denied = denied_paths(config)](const exporter::ExportSpec& spec) {
+                             auto options = config.options_for(spec);
+                             options.s3.streams = local_streams;
+                             options.s3.denied_paths = denied;
+                             connectors->adjust(spec, options);
+                             return options;
+                           },
+                           clock, metrics, random_seed(), credentials));
+  auto guarded = with_poison_policies(
+      plain, [this](const exporter::ExportSpec& spec) { return config.options_for(spec); },
+      *dead_letters, clock);
+  return connectors->in_front_of(std::move(guarded), std::move(plain));
 }
 
 Result<void> Daemon::Parts::open_store() {
@@ -211,6 +259,7 @@ void Daemon::Parts::run_core() {
     apply_declared_streams(config, *catalog, metrics, [this, &serving] {
       watcher->serving();
       server->serve(*catalog);
+      connectors->start();
       ready = true;
       serving.set_value();
     });
@@ -236,6 +285,7 @@ void Daemon::Parts::collect(metrics::Samples& samples) const {
   samples.add(kReady, {}, ready && live() ? 1 : 0);
   samples.add(kResidentMemoryBytes, {}, static_cast<double>(resident_bytes()));
   samples.add(kOpenDescriptors, {}, static_cast<double>(open_descriptors()));
+  if (engine != nullptr && !config.connectors.empty()) connectors->sample(samples, engine->views());
 }
 
 // Faults are known to the core thread only. It is given a moment to tell; if it is stuck, the last
@@ -262,6 +312,7 @@ std::string Daemon::Parts::status() {
   process.wall_ms = clock.wall_ms();
   process.credentials = credentials->views();
   process.config = &config;
+  process.connectors = connectors->views();
   process.unavailable = catalog->unavailable();  // never changes
   return status_json(process, board.rows(), engine->views());
 }
@@ -273,12 +324,14 @@ void Daemon::Parts::stop() {
   std::promise<void> drained;
   auto gone = drained.get_future();
   loop->post([&] { server->shutdown(begun + kShutdownDeadline, [&] { drained.set_value(); }); });
+  connectors->stop();
   engine->stop();
   gone.wait_until(std::max(begun + kShutdownDeadline + kShutdownGrace, clock.now()));
   std::promise<void> closed;
   loop->post([&] {
     local_streams->close();
     dead_letters->close();
+    appends->close();
     catalog->close();
     loop->stop();
     closed.set_value();

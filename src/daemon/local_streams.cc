@@ -91,6 +91,12 @@ void CatalogStreams::start(const std::shared_ptr<Append>& append) {
 
 void CatalogStreams::append_done(std::uint64_t token, const Result<SequenceNumber>& outcome) {
   if ((token & kOwnToken) != kOwnToken) {
+    const auto lower = static_cast<std::uint32_t>(token & kOwnToken);
+    if (const auto lane = lower < kFirstLane ? lanes_.end() : lanes_.find(lower);
+        lane != lanes_.end()) {
+      lane->second(static_cast<std::uint32_t>(token >> 32U), outcome);
+      return;
+    }
     clients_.append_done(token, outcome);
     return;
   }

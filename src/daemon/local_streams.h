@@ -6,10 +6,12 @@
 #include "stream/catalog.h"
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <utility>
 
 namespace weir::daemon {
 
@@ -28,6 +30,12 @@ class CatalogStreams final : public exporter::LocalStreams, public stream::Appen
   void close() { catalog_ = nullptr; }
   void stream_changed(const stream::Stream& stream);
   void stream_removed(const std::string& name);
+
+  /// From now on outcomes of tokens whose lower half is `lower`, from `kFirstLane` on but not all
+  /// ones, go to `done` with the upper half. Before the core thread runs.
+  static constexpr std::uint32_t kFirstLane = 0xFFFFFF00;
+  using Lane = std::function<void(std::uint32_t upper, const Result<SequenceNumber>& outcome)>;
+  void add_lane(std::uint32_t lower, Lane done) { lanes_[lower] = std::move(done); }
 
   void append_done(std::uint64_t token, const Result<SequenceNumber>& outcome) override;
 
@@ -50,6 +58,7 @@ class CatalogStreams final : public exporter::LocalStreams, public stream::Appen
   Executor& core_;
   stream::AppendSink& clients_;
   stream::Catalog* catalog_ = nullptr;
+  std::unordered_map<std::uint32_t, Lane> lanes_;
   std::uint64_t last_number_ = 0;
   std::unordered_map<std::uint64_t, std::shared_ptr<Append>> under_way_;
 

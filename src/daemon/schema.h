@@ -40,6 +40,7 @@ struct Target {
   ExportRule* rule = nullptr;
   RedirectRule* redirect = nullptr;
   AddedExport* addition = nullptr;
+  DeclaredConnector* connector = nullptr;
   OptionChanges* changes = nullptr;
 };
 
@@ -84,6 +85,7 @@ Key aws_section();
 Key streams_section();
 Key redirects_section();
 Key additions_section();
+Key connectors_section();
 
 /// `type` and what names the target of each type.
 std::vector<Key> where_to_keys();

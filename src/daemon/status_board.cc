@@ -1,5 +1,7 @@
 #include "daemon/status_board.h"
 
+#include "connector/streams.h"
+
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <unistd.h>
@@ -78,6 +80,37 @@ json stream_json(const StatusBoard::Row& row) {
   };
 }
 
+json connector_json(const connector::ConnectorView& view,
+                    const std::vector<exporter::ExportView>& exports, std::int64_t wall_ms) {
+  json entry = {
+      {"name", view.name},
+      {"type", "firehose"},
+      {"version", view.version},
+      {"broker", view.broker},
+      {"mqtt_version", view.mqtt_version == mqtt::Version::k5 ? "5" : "3.1.1"},
+      {"default_arn", view.default_arn},
+      {"state", connector::state_name(view.state)},
+      {"reason", view.reason},
+      {"next_try_in_ms", view.next_try_in_ms},
+      {"unacknowledged_messages", view.unacknowledged_messages},
+      {"queues", json::array()},
+  };
+  for (const auto& one : exports) {
+    const auto role = connector::role_of_stream(one.stream_name);
+    if (!role || role->connector != view.name) continue;
+    json part = export_json(one, wall_ms);
+    part["stream"] = one.stream_name;
+    if (role->kind == connector::StreamRole::Kind::kAnswers) {
+      if (one.config.identifier == connector::kAnswersExport) entry["answers"] = std::move(part);
+    } else if (one.config.identifier == connector::kQueueExport) {
+      part["arn"] = role->target.text();
+      part["persistence"] = role->memory ? "memory" : "file";
+      entry["queues"].push_back(std::move(part));
+    }
+  }
+  return entry;
+}
+
 }  // namespace
 
 void StatusBoard::stream_changed(stream::Stream& stream) {
@@ -137,7 +170,11 @@ std::string status_json(const ProcessStatus& process, const std::vector<StatusBo
       {"credentials", credentials_json(process.credentials, process.wall_ms)},
       {"streams", json::array()},
       {"unavailable_streams", json::array()},
+      {"connectors", json::array()},
   };
+  for (const auto& view : process.connectors) {
+    document["connectors"].push_back(connector_json(view, exports, process.wall_ms));
+  }
   for (const auto& one : process.unavailable) {
     document["unavailable_streams"].push_back(
         {{"name", one.name}, {"id", one.id.value()}, {"reason", one.why}});

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/ids.h"
 #include "base/mutex.h"
+#include "connector/connector.h"
 #include "daemon/config.h"
 #include "destination/credentials.h"
 #include "exporter/engine.h"
@@ -57,6 +58,7 @@ struct ProcessStatus {
   std::vector<destination::CredentialsView> credentials;
   const Config* config = nullptr;  ///< names the redirects; null = none
   std::vector<stream::UnavailableStream> unavailable;
+  std::vector<connector::ConnectorView> connectors;
 };
 
 /// The document that /status answers and `weir status` renders. Threads: any.

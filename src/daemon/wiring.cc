@@ -48,8 +48,16 @@ std::vector<exporter::Engine::Wanted> wanted_exports(const Config& config,
 }
 
 void StreamWatcher::set_exports(stream::Stream& stream) {
+  auto wanted = wanted_exports(config_, stream.definition());
+  if (auto own = connectors_.export_for(stream.definition().name)) {
+    // What the configuration adds to streams by pattern is not meant for a connector's records.
+    std::erase_if(wanted, [&](const auto& each) {
+      return !each.on_wire || each.config.identifier == own->identifier;
+    });
+    wanted.push_back({std::move(*own), false});
+  }
   engine_.set_exports(stream.id(), stream.definition().name, stream.log(), stream.cursors(),
-                      wanted_exports(config_, stream.definition()));
+                      std::move(wanted));
 }
 
 void StreamWatcher::stream_opened(stream::Stream& stream) {

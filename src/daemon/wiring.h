@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/executor.h"
+#include "connector/connectors.h"
 #include "daemon/config.h"
 #include "daemon/local_streams.h"
 #include "daemon/status_board.h"
@@ -19,8 +20,14 @@ namespace weir::daemon {
 class StreamWatcher final : public stream::Observer {
  public:
   StreamWatcher(const Config& config, StatusBoard& board, exporter::Engine& engine,
-                server::Server& server, CatalogStreams& local)
-      : config_(config), board_(board), engine_(engine), server_(server), local_(local) {}
+                server::Server& server, CatalogStreams& local,
+                const connector::Connectors& connectors)
+      : config_(config),
+        board_(board),
+        engine_(engine),
+        server_(server),
+        local_(local),
+        connectors_(connectors) {}
 
   void stream_opened(stream::Stream& stream) override;
   void stream_updated(stream::Stream& stream) override;
@@ -39,6 +46,7 @@ class StreamWatcher final : public stream::Observer {
   exporter::Engine& engine_;
   server::Server& server_;
   CatalogStreams& local_;
+  const connector::Connectors& connectors_;
   bool serving_ = false;
 };
 

@@ -113,6 +113,9 @@ class Reader {
       if (target.declared_export != nullptr && own) {
         target.declared_export->keys.emplace(name, position(key_node.Mark()));
       }
+      if (target.connector != nullptr) {
+        target.connector->keys.emplace(name, position(key_node.Mark()));
+      }
       read_value(*found, value, key_node.Mark(), path.empty() ? name : path + "." + name, target);
       return;
     }
