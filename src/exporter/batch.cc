@@ -21,6 +21,12 @@ const std::vector<Message>& Batch::messages() const {
   return messages_;
 }
 
+void Batch::clear() {
+  heads_.clear();
+  payloads_.clear();
+  messages_.clear();
+}
+
 const char* failure_class_name(FailureClass value) {
   switch (value) {
     case FailureClass::kNone:

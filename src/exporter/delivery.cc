@@ -1,96 +1,17 @@
 #include "exporter/delivery.h"
 
 #include "base/log.h"
+#include "exporter/batch_reader.h"
 #include "exporter/farewell.h"
+#include "exporter/lookahead.h"
 
 #include <algorithm>
+#include <chrono>
 #include <exception>
-#include <limits>
 #include <utility>
 
 namespace weir::exporter {
 namespace {
-
-// Fills a batch with the wanted records, as many as its bounds allow.
-class BatchBuilder final : public stream::RecordSink {
- public:
-  BatchBuilder(const Job& job, const Destination::Limits& limits)
-      : only_(job.grant.only),
-        messages_max_(
-            std::min(job.grant.messages_max, std::max<std::int64_t>(1, limits.messages_max))),
-        bytes_max_(std::min(limits.batch_bytes_max, job.reserved_bytes)),
-        overhead_(limits.message_overhead_bytes),
-        first_bytes_max_(job.may_exceed_reservation ? std::numeric_limits<std::int64_t>::max()
-                                                    : job.reserved_bytes),
-        batch_(job.stream_name, job.identifier) {}
-
-  bool record(SequenceNumber sequence, std::int64_t append_ms, Bytes payload) override {
-    if (full_) return false;
-    if (!wanted(sequence)) return true;
-    const auto bytes = static_cast<std::int64_t>(payload.size()) + overhead_;
-    if (batch_.empty() ? bytes > first_bytes_max_ : bytes > bytes_max_ - bytes_) {
-      if (batch_.empty()) bytes_needed_ = bytes;
-      full_ = true;
-      return false;
-    }
-    batch_.add(sequence, append_ms, payload);
-    bytes_ += bytes;
-    full_ = static_cast<std::int64_t>(batch_.size()) >= messages_max_;
-    return true;
-  }
-
-  [[nodiscard]] bool full() const { return full_; }
-  [[nodiscard]] std::int64_t bytes_needed() const { return bytes_needed_; }
-  [[nodiscard]] std::int64_t room() const {
-    return messages_max_ - static_cast<std::int64_t>(batch_.size());
-  }
-  [[nodiscard]] Batch& batch() { return batch_; }
-
- private:
-  [[nodiscard]] bool wanted(SequenceNumber sequence) const {
-    return only_.empty() || std::binary_search(only_.begin(), only_.end(), sequence);
-  }
-
-  const std::vector<SequenceNumber>& only_;
-  std::int64_t messages_max_;
-  std::int64_t bytes_max_;
-  std::int64_t overhead_;
-  std::int64_t first_bytes_max_;
-  Batch batch_;
-  std::int64_t bytes_ = 0;
-  std::int64_t bytes_needed_ = 0;
-  bool full_ = false;
-};
-
-// Where reading goes on, or why it cannot. A failure behind records that were read already is left
-// for the next batch to meet.
-Result<SequenceNumber> fill(const Job& job, BatchBuilder& builder) {
-  const auto& only = job.grant.only;
-  const SequenceNumber durable_end = job.log->durable_end();
-  const SequenceNumber stop_at =
-      only.empty() ? durable_end : std::min(durable_end, only.back() + 1);
-  SequenceNumber at = only.empty() ? job.grant.from : only.front();
-  while (at < stop_at && !builder.full() && !job.stop.stop_requested()) {
-    const std::int64_t count = only.empty() ? builder.room() : stop_at - at;
-    const auto read = job.log->read(at, durable_end, count, stream::ReadMode::kMayBlock, builder);
-    if (!read) {
-      if (!builder.batch().empty()) return at;
-      return fail(read.error());
-    }
-    if (read->next <= at) break;
-    at = read->next;
-  }
-  return at;
-}
-
-std::vector<Delivery::Sent> sent_of(const Batch& batch) {
-  std::vector<Delivery::Sent> sent;
-  sent.reserve(batch.size());
-  for (const Message& message : batch.messages()) {
-    sent.push_back({message.sequence, static_cast<std::int64_t>(message.payload.size())});
-  }
-  return sent;
-}
 
 // A destination that throws has a bug; its data must survive that.
 Outcome deliver_safely(Destination& destination, const Batch& batch, const std::stop_token& stop) {
@@ -102,42 +23,146 @@ Outcome deliver_safely(Destination& destination, const Batch& batch, const std::
   }
 }
 
+bool wholly_delivered(const Outcome& outcome) {
+  return outcome.records.empty() && outcome.verdict == Verdict::kDelivered;
+}
+
 bool got_through(const Outcome& outcome) {
   if (outcome.records.empty()) return outcome.verdict != Verdict::kRetry;
   return std::any_of(outcome.records.begin(), outcome.records.end(),
                      [](const RecordOutcome& r) { return r.verdict != Verdict::kRetry; });
 }
 
-Delivery read_and_deliver(const Job& job) {
-  Delivery delivery;
-  delivery.limits = job.destination->limits();
-  BatchBuilder builder(job, delivery.limits);
-  const auto next = fill(job, builder);
-  delivery.oldest = job.log->oldest();
-  if (!next) {
-    delivery.kind = Delivery::Kind::kReadFailed;
-    delivery.outcome =
-        Outcome::retry(FailureClass::kTransient, "read the stream: " + next.error().what);
-    return delivery;
+// Several batches delivered in one job, as long as nothing stands against it (`Job::stay`).
+class Visit {
+ public:
+  Visit(const Job& job, Lookahead* lookahead)
+      : job_(job),
+        lookahead_(job.stay.looks_ahead ? lookahead : nullptr),
+        may_stay_(job.stay.batches_max > 1 && job.grant.only.empty() &&
+                  job.destination->prepares()) {
+    delivery_.limits = job.destination->limits();
   }
-  delivery.next = *next;
-  if (builder.batch().empty() && builder.bytes_needed() > 0) {
-    delivery.kind = Delivery::Kind::kNeedsBytes;
-    delivery.bytes_needed = builder.bytes_needed();
-    return delivery;
+
+  Delivery run() {
+    const auto read = read_batch(job_, delivery_.limits, job_.grant.from, now_);
+    delivery_.oldest = job_.log->oldest();
+    if (!read) {
+      delivery_.kind = Delivery::Kind::kReadFailed;
+      delivery_.outcome =
+          Outcome::retry(FailureClass::kTransient, "read the stream: " + read.error().what);
+      return std::move(delivery_);
+    }
+    delivery_.next = now_.next;
+    if (now_.bytes_needed > 0) {
+      delivery_.kind = Delivery::Kind::kNeedsBytes;
+      delivery_.bytes_needed = now_.bytes_needed;
+      return std::move(delivery_);
+    }
+    if (job_.stop.stop_requested()) {
+      delivery_.kind = Delivery::Kind::kInterrupted;
+      return std::move(delivery_);
+    }
+    if (now_.batch.empty()) return std::move(delivery_);
+    if (may_stay_) prepare(now_);
+    deliver_all();
+    return std::move(delivery_);
   }
-  if (job.stop.stop_requested()) {
-    delivery.kind = Delivery::Kind::kInterrupted;
-    return delivery;
+
+ private:
+  void deliver_all() {
+    for (std::int64_t batches = 1;; ++batches) {
+      // The first answer shows whether they are quick: nothing is prepared in vain for a slow one.
+      const bool looks_ahead = lookahead_ != nullptr && batches > 1 && goes_on(batches);
+      std::shared_ptr<Lookahead::Task> task;
+      if (looks_ahead) {
+        task = std::make_shared<Lookahead::Task>([this] { read_next(); });
+        lookahead_->offer(task);
+      }
+      Outcome outcome = deliver_safely(*job_.destination, now_.batch, job_.stop);
+      if (task) lookahead_->finish(task);
+      const bool delivered = wholly_delivered(outcome);
+      add(std::move(outcome), batches == 1);
+      if (!delivered || job_.stop.stop_requested()) return;
+      if (!task) {
+        if (!goes_on(batches)) return;
+        read_next();
+      }
+      if (!next_is_ready_) return;
+      std::swap(now_, next_);
+    }
   }
-  if (builder.batch().empty()) return delivery;
-  delivery.sent = sent_of(builder.batch());
-  delivery.outcome = deliver_safely(*job.destination, builder.batch(), job.stop);
-  if (job.stop.stop_requested() && !got_through(delivery.outcome)) {
-    delivery.kind = Delivery::Kind::kInterrupted;
+
+  [[nodiscard]] bool goes_on(std::int64_t batches) const {
+    return may_stay_ && batches < job_.stay.batches_max && Steady::now() < stay_until_ &&
+           // Less than a full batch is for the export to decide, which knows its interval.
+           job_.log->durable_end() - now_.next >= job_.grant.messages_max;
   }
-  return delivery;
-}
+
+  // On the thread of the lookahead or on this one, never on both at a time.
+  void read_next() noexcept {
+    next_is_ready_ = false;
+    try {
+      if (!read_batch(job_, delivery_.limits, now_.next, next_) || next_.batch.empty()) return;
+      // What is missing in front was perhaps removed: the export accounts for that.
+      if (next_.batch.messages().front().sequence != now_.next) return;
+      prepare(next_);
+      next_is_ready_ = true;
+    } catch (const std::exception&) {
+      return;  // whatever it was, the next job meets it and reports it
+    }
+  }
+
+  void prepare(ReadBatch& read) {
+    read.batch.set_preparation(
+        job_.destination->prepare(read.batch, read.batch.take_preparation()));
+  }
+
+  // Adds what became of the present batch. All before it was delivered.
+  void add(Outcome outcome, bool first) {
+    const bool interrupted = job_.stop.stop_requested() && !got_through(outcome);
+    if (first) {
+      if (interrupted) delivery_.kind = Delivery::Kind::kInterrupted;
+      delivery_.outcome = std::move(outcome);
+    } else {
+      if (interrupted) return;
+      if (!wholly_delivered(outcome)) {
+        spell_out(outcome, delivery_.sent.size());
+        delivery_.outcome = std::move(outcome);
+      }
+    }
+    for (const Message& message : now_.batch.messages()) {
+      delivery_.sent.push_back(
+          {message.sequence, static_cast<std::int64_t>(message.payload.size())});
+    }
+    delivery_.next = now_.next;
+  }
+
+  // Makes `outcome`, which is of the present batch, one of `before` delivered messages and these.
+  void spell_out(Outcome& outcome, std::size_t before) const {
+    const std::size_t count = now_.batch.size();
+    if (!outcome.records.empty() && outcome.records.size() != count) {
+      outcome = Outcome::retry(FailureClass::kBug, "the destination answered for " +
+                                                       std::to_string(outcome.records.size()) +
+                                                       " messages of " + std::to_string(count));
+    }
+    if (outcome.records.empty()) {
+      outcome.records.assign(count, {outcome.verdict, outcome.failure, outcome.error});
+    }
+    const RecordOutcome delivered{Verdict::kDelivered, FailureClass::kNone, {}};
+    outcome.records.insert(outcome.records.begin(), before, delivered);
+  }
+
+  using Steady = std::chrono::steady_clock;
+  const Job& job_;
+  Lookahead* const lookahead_;
+  const bool may_stay_;
+  const Steady::time_point stay_until_ = Steady::now() + job_.stay.at_most;
+  Delivery delivery_;
+  ReadBatch now_{{job_.stream_name, job_.identifier}, {}};
+  ReadBatch next_{{job_.stream_name, job_.identifier}, {}};
+  bool next_is_ready_ = false;
+};
 
 Delivery visit_idle(const Job& job) {
   try {
@@ -169,12 +194,12 @@ Delivery say_farewell(const Job& job) {
 
 }  // namespace
 
-Delivery run_job(const Job& job) {
+Delivery run_job(const Job& job, Lookahead* lookahead) {
   if (job.farewell) return say_farewell(job);
   if (job.idle_visit) return visit_idle(job);
   Delivery delivery;
   try {
-    delivery = read_and_deliver(job);
+    delivery = Visit(job, lookahead).run();
     delivery.idle_deadline = job.destination->idle_deadline();
   } catch (const std::exception& problem) {
     delivery.kind = Delivery::Kind::kReadFailed;

@@ -14,6 +14,8 @@
 
 namespace weir::exporter {
 
+class Lookahead;
+
 /// What an `Exporter` wants delivered next.
 struct Grant {
   /// Goes up when the export is redefined; an answer to an older generation moves nothing.
@@ -23,6 +25,16 @@ struct Grant {
   /// Not empty: resend only these numbers (ascending) and nothing new.
   std::vector<SequenceNumber> only;
   std::int64_t messages_max = 1;
+};
+
+/// How long a worker stays with one export. Fast answers are worth it: nobody has to be woken
+/// between two batches, and the next one can be made ready beside the one that is under way.
+struct Stay {
+  std::int64_t batches_max = 1;
+  /// No batch is begun, or made ready, when this much time has passed.
+  Duration at_most{0};
+  /// Memory for a second batch is set aside: it may be made ready while the first is delivered.
+  bool looks_ahead = false;
 };
 
 /// One delivery, or one visit to an idle destination, as a worker gets it.
@@ -44,6 +56,8 @@ struct Job {
   std::int64_t reserved_bytes = 0;
   /// Set when the whole budget is reserved: then any message fits.
   bool may_exceed_reservation = false;
+  /// Only with a destination that prepares, and never for a resend.
+  Stay stay;
   std::stop_token stop;
 };
 
@@ -74,7 +88,11 @@ struct Delivery {
 /// Reads the messages a job names, delivers them once and says what became of them; or visits the
 /// idle destination.
 ///
+/// With `job.stay` it goes on with the next full batch as long as all before was delivered, and
+/// answers for all of them together, as if they had been one; the first that was not wholly
+/// delivered is the last. `lookahead` may be null.
+///
 /// Threads: a worker's. Blocks: on the log's disk and on the destination. Never throws.
-Delivery run_job(const Job& job);
+Delivery run_job(const Job& job, Lookahead* lookahead = nullptr);
 
 }  // namespace weir::exporter

@@ -24,6 +24,13 @@ struct Message {
   Bytes payload;
 };
 
+/// What a destination has made ready for one batch; `Destination::prepare` makes it, the batch
+/// carries it.
+class Preparation {
+ public:
+  virtual ~Preparation() = default;
+};
+
 /// Consecutive messages of one stream for one export, ascending; owns their bytes.
 class Batch {
  public:
@@ -43,6 +50,15 @@ class Batch {
   [[nodiscard]] std::size_t size() const { return heads_.size(); }
   [[nodiscard]] std::size_t payload_bytes() const { return payloads_.size(); }
 
+  /// Forgets all messages; the memory stays, for the next ones.
+  void clear();
+  /// What the destination made ready for these messages; null: nothing.
+  [[nodiscard]] Preparation* preparation() const { return preparation_.get(); }
+  void set_preparation(std::unique_ptr<Preparation> preparation) {
+    preparation_ = std::move(preparation);
+  }
+  [[nodiscard]] std::unique_ptr<Preparation> take_preparation() { return std::move(preparation_); }
+
  private:
   struct Head {
     SequenceNumber sequence;
@@ -55,6 +71,7 @@ class Batch {
   std::vector<Head> heads_;
   ByteBuffer payloads_;
   mutable std::vector<Message> messages_;
+  std::unique_ptr<Preparation> preparation_;
 };
 
 /// The classes of destinations.md §2; each has its own action in the engine.
@@ -114,7 +131,8 @@ struct Farewell {
 /// Where batches go. One per export. It classifies; it never sleeps, retries on its own schedule or
 /// touches cursors.
 ///
-/// Threads: one call at a time, on any worker. Blocking calls honour the stop token within 5 s.
+/// Threads: one call at a time, on any worker; only `prepare` may run beside `deliver`. Blocking
+/// calls honour the stop token within 5 s.
 class Destination {
  public:
   /// Bounds the engine respects when it builds a batch.
@@ -132,6 +150,20 @@ class Destination {
   /// can never fit is answered kRejected without being sent. A batch is at most
   /// `limits()`, except that one message alone may exceed `batch_bytes_max`.
   virtual Outcome deliver(const Batch& batch, std::stop_token stop) = 0;
+
+  /// True if `prepare` does something. A worker may then stay for several batches while the
+  /// destination answers quickly, and have each prepared while the one before is delivered.
+  [[nodiscard]] virtual bool prepares() const { return false; }
+  /// Makes ready what delivering `batch` takes beside the network: whatever does not depend on the
+  /// time of sending or on what becomes of earlier batches. The result goes with the batch to
+  /// `deliver`, or is thrown away: then the same messages may be prepared again. `old`, which may
+  /// be null, was made here before and lends its memory.
+  ///
+  /// One call at a time, in stream order, perhaps beside `deliver` of an earlier batch that was
+  /// prepared too, and on another thread. Does not block on the network.
+  virtual std::unique_ptr<Preparation> prepare(const Batch&, std::unique_ptr<Preparation> old) {
+    return old;
+  }
 
   /// When `on_idle` wants to be called if nothing is delivered before, for destinations that have
   /// something to finish while no messages come (a file to close by age); `Instant::max()`: never.

@@ -4,6 +4,7 @@
 #include "exporter/crew.h"
 #include "exporter/delivery.h"
 #include "exporter/farewell.h"
+#include "exporter/lookahead.h"
 #include "exporter/mailbox.h"
 #include "exporter/move_filter.h"
 #include "exporter/reporter.h"
@@ -69,16 +70,19 @@ class Core final : public Hands {
     scheduler_.give_up_settling();
     jobs_.close();
     cursor_tasks_.close();
+    lookahead_.close();
   }
 
   void run_worker() {
     while (auto job = jobs_.pop()) {
-      auto delivery = std::make_shared<Delivery>(run_job(*job));
+      auto delivery = std::make_shared<Delivery>(run_job(*job, &lookahead_));
       const std::uint64_t id = job->id;
       job.reset();  // a destination that was replaced meanwhile goes here, not on the scheduler
       mailbox_.post([id, delivery](Scheduler& scheduler) { scheduler.delivered(id, *delivery); });
     }
   }
+
+  void run_lookahead() { lookahead_.run(); }
 
   void run_saver() {
     while (auto task = cursor_tasks_.pop()) {
@@ -130,6 +134,7 @@ class Core final : public Hands {
   Clock& clock_;
   Mailbox mailbox_;
   WorkQueue<Job> jobs_;
+  Lookahead lookahead_;
   WorkQueue<CursorTask> cursor_tasks_;
   MoveFilter filter_;
   std::shared_ptr<StatusBoard> board_;
@@ -145,6 +150,7 @@ class ThreadedEngine final : public Engine {
     for (std::int64_t i = 0; i < options.worker_count; ++i) {
       crew_.start("weir-export-" + std::to_string(i), [core = core_] { core->run_worker(); });
     }
+    crew_.start("weir-lookahead", [core = core_] { core->run_lookahead(); });
     crew_.start("weir-cursors", [core = core_] { core->run_saver(); });
     crew_.start("weir-scheduler", [core = core_] { core->run_scheduler(); });
   }

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/metrics.h"
+#include "base/rng.h"
 #include "exporter/fakes.h"
 
 #include <atomic>
@@ -106,6 +107,47 @@ TEST_F(EngineTest, DeliversWhatIsAppendedInOrderAndSavesThePosition) {
     const auto saved = cursors_->find("cloud");
     return saved && saved->next == seq(2100);
   }));
+}
+
+TEST_F(EngineTest, ABacklogIsPreparedAheadAndComesWholeAndInOrderWhateverFails) {
+  Received received;
+  Rng rng(20261120);
+  // Called on any worker, one at a time.
+  const auto script = [&](const Batch& batch, const std::stop_token&) {
+    Outcome outcome = Outcome::delivered();
+    const auto luck = rng.below(40);
+    if (luck == 0) return Outcome::retry(FailureClass::kTransient, "no answer");
+    if (luck == 1) {
+      outcome = Outcome::retry(FailureClass::kThrottle, "later");
+      outcome.records.resize(batch.size(), {Verdict::kDelivered, FailureClass::kNone, {}});
+      outcome.records.back() = {Verdict::kRetry, FailureClass::kThrottle, "later"};
+    }
+    Batch taken("pumps", "cloud");
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+      const Message& message = batch.messages()[i];
+      if (!outcome.records.empty() && outcome.records[i].verdict == Verdict::kRetry) continue;
+      taken.add(message.sequence, message.append_ms, message.payload);
+    }
+    received.add(taken);
+    return outcome;
+  };
+  start([script](const ExportSpec&) -> Result<std::unique_ptr<Destination>> {
+    Destination::Limits limits;
+    limits.messages_max = 20;
+    limits.batch_bytes_max = 64 * 1024;
+    return std::make_unique<fake::PreparingDestination>(script, limits);
+  });
+  log_->append(20'011);
+  define({{fake::config("cloud"), true}});
+  ASSERT_TRUE(eventually([&] { return status().last_exported_sequence_number == 20'010; }))
+      << "seed 20261120";
+  const auto all = received.all();
+  ASSERT_EQ(all.size(), 20'011U) << "each once: nothing failed after it was taken";
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    ASSERT_EQ(all[i].first, static_cast<std::int64_t>(i)) << "seed 20261120";
+    ASSERT_EQ(all[i].second, log_->payload(static_cast<std::int64_t>(i)));
+  }
+  EXPECT_EQ(status().exported_messages_count, 20'011);
 }
 
 TEST_F(EngineTest, GoesOnAfterARestartWhereItWas) {

@@ -226,6 +226,50 @@ class ScriptedDestination final : public Destination {
   std::string host_;
 };
 
+/// The same, and prepares: notes which messages were prepared, and checks that a batch that is
+/// delivered carries what was made for it, if anything. `prepare` may run beside `deliver`.
+class PreparingDestination final : public Destination {
+ public:
+  PreparingDestination(ScriptedDestination::Script script, Limits limits)
+      : script_(std::move(script)), limits_(limits) {}
+
+  [[nodiscard]] Limits limits() const override { return limits_; }
+  [[nodiscard]] bool prepares() const override { return true; }
+  std::unique_ptr<Preparation> prepare(const Batch& batch,
+                                       std::unique_ptr<Preparation> old) override {
+    if (old == nullptr) old = std::make_unique<Prepared>();
+    static_cast<Prepared&>(*old).first = batch.messages().front().sequence;
+    static_cast<Prepared&>(*old).size = batch.size();
+    const MutexLock lock(mutex_);
+    prepared_.push_back(batch.messages().front().sequence.value());
+    return old;
+  }
+  Outcome deliver(const Batch& batch, std::stop_token stop) override {
+    const auto* const prepared = static_cast<Prepared*>(batch.preparation());
+    if (prepared != nullptr &&
+        (prepared->first != batch.messages().front().sequence || prepared->size != batch.size())) {
+      return Outcome::rejected("not what was prepared");
+    }
+    return script_(batch, stop);
+  }
+  [[nodiscard]] std::string host() const override { return ""; }
+  /// The first number of each batch that was prepared.
+  [[nodiscard]] std::vector<std::int64_t> prepared() const {
+    const MutexLock lock(mutex_);
+    return prepared_;
+  }
+
+ private:
+  struct Prepared final : Preparation {
+    SequenceNumber first;
+    std::size_t size = 0;
+  };
+  ScriptedDestination::Script script_;
+  Limits limits_;
+  mutable Mutex mutex_;
+  std::vector<std::int64_t> prepared_ WEIR_GUARDED_BY(mutex_);
+};
+
 inline model::ExportConfig config(std::string identifier,
                                   model::ExportType type = model::ExportType::kKinesis) {
   model::ExportConfig result;

@@ -46,6 +46,11 @@ class Guarded final : public Destination {
         clock_(clock) {}
 
   [[nodiscard]] Limits limits() const override { return inner_->limits(); }
+  [[nodiscard]] bool prepares() const override { return inner_->prepares(); }
+  std::unique_ptr<Preparation> prepare(const Batch& batch,
+                                       std::unique_ptr<Preparation> old) override {
+    return inner_->prepare(batch, std::move(old));
+  }
   [[nodiscard]] Instant idle_deadline() const override { return inner_->idle_deadline(); }
   void on_idle(std::stop_token stop) override { inner_->on_idle(std::move(stop)); }
   [[nodiscard]] std::string host() const override { return inner_->host(); }

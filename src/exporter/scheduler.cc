@@ -15,6 +15,11 @@ namespace {
 // A position that cannot be saved is tried again this much later at the earliest.
 constexpr Duration kSaveRetry = std::chrono::seconds(1);
 
+// A worker stays with one export for so many batches and so long while its answers come at once;
+// then whoever waits has its turn. A service that takes longer gets one batch a job.
+constexpr std::int64_t kStayBatchesMax = 64;
+constexpr Duration kStayAtMost = std::chrono::milliseconds(20);
+
 Exporter::Timing timing_of(const Options& options) {
   return {{std::chrono::milliseconds(options.backoff_first_ms),
            std::chrono::milliseconds(options.backoff_ceiling_ms)},
@@ -484,7 +489,17 @@ void Scheduler::start(Export& item, std::int64_t reserved_bytes, Instant now) {
   job.log = streams_.at(item.stream)->log;
   job.reserved_bytes = reserved_bytes;
   job.may_exceed_reservation = reserved_bytes == options_.batch_budget_bytes;
+  if (job.grant.only.empty() && item.destination->prepares()) {
+    job.stay = {kStayBatchesMax, kStayAtMost, may_look_ahead(reserved_bytes)};
+  }
   hand_out(item, std::move(job));
+}
+
+// A second batch in memory is for an export that has the cores to itself: where others wait for a
+// worker, all are busy anyway, and half of the memory is always left for first batches.
+bool Scheduler::may_look_ahead(std::int64_t batch_bytes) const {
+  const bool nobody_waits = ready_.size() <= 1;  // the one that is being granted
+  return nobody_waits && reserved_bytes_ + 2 * batch_bytes <= options_.batch_budget_bytes / 2;
 }
 
 void Scheduler::hand_out(Export& item, Job job) {
@@ -492,12 +507,13 @@ void Scheduler::hand_out(Export& item, Job job) {
   job.stream_name = streams_.at(item.stream)->name;
   job.identifier = item.machine.config().identifier;
   job.destination = item.destination;
+  const std::int64_t reserved_bytes = job.reserved_bytes * (job.stay.looks_ahead ? 2 : 1);
   auto& running = running_[job.id];
-  running = {item.serial,      job.reserved_bytes, std::stop_source(),
-             item.destination, job.idle_visit,     std::nullopt};
+  running = {item.serial,      reserved_bytes, std::stop_source(),
+             item.destination, job.idle_visit, std::nullopt};
   job.stop = running.stop.get_token();
   item.job = job.id;
-  reserved_bytes_ += job.reserved_bytes;
+  reserved_bytes_ += reserved_bytes;
   index(item);
   environment_.reporter.under_way(running_.size(), reserved_bytes_);
   environment_.hands.deliver(std::move(job));

@@ -147,6 +147,7 @@ class Scheduler {
   void serve_deadlines(Instant now);
   void grant(Instant now);
   void start(Export& item, std::int64_t reserved_bytes, Instant now);
+  [[nodiscard]] bool may_look_ahead(std::int64_t batch_bytes) const;
   [[nodiscard]] bool visit_due(Instant now) const;
   void start_visit(Export& item);
   void hand_out(Export& item, Job job);

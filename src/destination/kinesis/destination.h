@@ -45,12 +45,18 @@ class KinesisDestination final : public exporter::Destination {
 
   [[nodiscard]] Limits limits() const override;
   exporter::Outcome deliver(const exporter::Batch& batch, std::stop_token stop) override;
+  /// Strict: keys are remembered from call to call, and the answers are what takes the time.
+  [[nodiscard]] bool prepares() const override {
+    return setup_.options.ordering != Ordering::kStrict;
+  }
+  std::unique_ptr<exporter::Preparation> prepare(
+      const exporter::Batch& batch, std::unique_ptr<exporter::Preparation> old) override;
   [[nodiscard]] std::string host() const override { return setup_.client->host(); }
 
  private:
   class Delivery;
 
-  AwsReply put_records(std::span<const Record> records, const std::stop_token& stop);
+  AwsReply put_records(Bytes body, std::string payload_hash, const std::stop_token& stop);
   AwsReply put_record(const Record& record, const std::stop_token& stop);
   void pause_between_calls(const std::stop_token& stop);
 

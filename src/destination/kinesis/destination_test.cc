@@ -117,7 +117,9 @@ class FakeKinesis {
   }
 };
 
-class KinesisTest : public ::testing::Test {
+// Every test with batches as they are and with batches that were prepared: the same must come of
+// it.
+class KinesisTest : public ::testing::TestWithParam<bool> {
  protected:
   void SetUp() override {
     script->answer = [this](const SeenRequest& request) { return service(request); };
@@ -150,7 +152,18 @@ class KinesisTest : public ::testing::Test {
     return out;
   }
   Outcome deliver(const std::vector<std::string>& payloads) {
-    return destination().deliver(batch(payloads), {});
+    Batch out = batch(payloads);
+    if (GetParam() && destination().prepares()) {
+      out.set_preparation(destination().prepare(out, std::move(used_)));
+    }
+    const Outcome outcome = destination().deliver(out, {});
+    used_ = out.take_preparation();
+    return outcome;
+  }
+  // The next delivery is by a new destination, of the options as they are now.
+  void make_anew() {
+    used_.reset();
+    made.reset();
   }
   // "d", "r" or "x" (delivered, retry, rejected) for each record.
   static std::string verdicts(const Outcome& outcome) {
@@ -170,16 +183,47 @@ class KinesisTest : public ::testing::Test {
   FakeKinesis service;
   std::shared_ptr<Script> script = std::make_shared<Script>();
   std::unique_ptr<KinesisDestination> made;
+
+ private:
+  std::unique_ptr<exporter::Preparation> used_;
 };
 
-TEST_F(KinesisTest, DeliversABatchInOneCallInOrder) {
+INSTANTIATE_TEST_SUITE_P(AsItIs, KinesisTest, ::testing::Values(false));
+INSTANTIATE_TEST_SUITE_P(Prepared, KinesisTest, ::testing::Values(true));
+
+TEST_P(KinesisTest, DeliversABatchInOneCallInOrder) {
   EXPECT_EQ(verdicts(deliver({"a", "b", std::string("\0\xff\n", 3)})), "all d");
   EXPECT_EQ(service.content(), std::string("a b ") + std::string("\0\xff\n", 3) + " ");
   EXPECT_EQ(service.calls, std::vector<std::size_t>{3});
   EXPECT_EQ(script->seen[0].header("Content-Type"), "application/x-amz-json-1.1");
 }
 
-TEST_F(KinesisTest, PartialFailuresAreReportedRecordByRecord) {
+TEST_P(KinesisTest, WhatIsSentDoesNotTellWhetherItWasPrepared) {
+  const std::vector<std::string> payloads = {"a", std::string(2 << 20, 'x'), "b"};
+  EXPECT_EQ(verdicts(deliver(payloads)), "dxd");
+  make_anew();
+  Batch plain = batch(payloads);
+  EXPECT_EQ(verdicts(destination().deliver(plain, {})), "dxd");
+  ASSERT_EQ(script->seen.size(), 2U);
+  EXPECT_EQ(script->seen[0].body, script->seen[1].body);
+  EXPECT_EQ(script->seen[0].header("Authorization"), script->seen[1].header("Authorization"));
+}
+
+TEST_P(KinesisTest, APreparedBatchMayBeSentAgainOrThrownAway) {
+  Batch first = batch({"a", "b"});
+  Batch second = batch({"c"});
+  first.set_preparation(destination().prepare(first, nullptr));
+  second.set_preparation(destination().prepare(second, nullptr));  // never delivered
+  service.failing = {"a"};
+  EXPECT_EQ(verdicts(destination().deliver(first, {})), "rd");
+  service.failing.clear();
+  EXPECT_EQ(verdicts(destination().deliver(first, {})), "all d") << "without what was prepared";
+  second.set_preparation(destination().prepare(second, first.take_preparation()));
+  EXPECT_EQ(verdicts(destination().deliver(second, {})), "all d");
+  EXPECT_EQ(service.content(), "b a b c ");
+}
+
+TEST_P(KinesisTest, PartialFailuresAreReportedRecordByRecord) {
   service.failing = {"b", "d"};
   const Outcome outcome = deliver({"a", "b", "c", "d"});
   EXPECT_EQ(verdicts(outcome), "drdr");
@@ -190,12 +234,12 @@ TEST_F(KinesisTest, PartialFailuresAreReportedRecordByRecord) {
   EXPECT_EQ(deliver({"a", "b"}).failure, FailureClass::kTransient);
 }
 
-TEST_F(KinesisTest, AllRecordsMayFailInAWholeAnswer) {
+TEST_P(KinesisTest, AllRecordsMayFailInAWholeAnswer) {
   service.failing = {"a", "b"};
   EXPECT_EQ(verdicts(deliver({"a", "b"})), "rr");
 }
 
-TEST_F(KinesisTest, PerKeyRepeatsWhatCameBehindAFailureOfItsKey) {
+TEST_P(KinesisTest, PerKeyRepeatsWhatCameBehindAFailureOfItsKey) {
   options.ordering = Ordering::kPerKey;
   options.partition_key = {PartitionKey::Kind::kField, "/k"};
   service.failing = {R"({"k":"A","n":1})"};
@@ -204,13 +248,13 @@ TEST_F(KinesisTest, PerKeyRepeatsWhatCameBehindAFailureOfItsKey) {
             "drdrd");
 }
 
-TEST_F(KinesisTest, BatchOrderingDoesNotRepeatWhatWasDelivered) {
+TEST_P(KinesisTest, BatchOrderingDoesNotRepeatWhatWasDelivered) {
   options.partition_key = {PartitionKey::Kind::kStream, ""};
   service.failing = {"b"};
   EXPECT_EQ(verdicts(deliver({"a", "b", "c"})), "drd");
 }
 
-TEST_F(KinesisTest, StrictSendsOneByOneAndNamesTheRecordBefore) {
+TEST_P(KinesisTest, StrictSendsOneByOneAndNamesTheRecordBefore) {
   options.ordering = Ordering::kStrict;
   options.partition_key = {PartitionKey::Kind::kStream, ""};
   EXPECT_EQ(verdicts(deliver({"a", "b"})), "all d");
@@ -221,7 +265,7 @@ TEST_F(KinesisTest, StrictSendsOneByOneAndNamesTheRecordBefore) {
   EXPECT_EQ(service.stored[2].after, "n2");
 }
 
-TEST_F(KinesisTest, StrictStopsAtTheFirstFailure) {
+TEST_P(KinesisTest, StrictStopsAtTheFirstFailure) {
   options.ordering = Ordering::kStrict;
   options.partition_key = {PartitionKey::Kind::kStream, ""};
   service.failing = {"b"};
@@ -231,7 +275,7 @@ TEST_F(KinesisTest, StrictStopsAtTheFirstFailure) {
   EXPECT_EQ(service.content(), "a ");
 }
 
-TEST_F(KinesisTest, StrictGoesOnBehindPoisonAndSurvivesARefusedPredecessor) {
+TEST_P(KinesisTest, StrictGoesOnBehindPoisonAndSurvivesARefusedPredecessor) {
   options.ordering = Ordering::kStrict;
   options.partition_key = {PartitionKey::Kind::kStream, ""};
   service.poison = {"b"};
@@ -240,7 +284,7 @@ TEST_F(KinesisTest, StrictGoesOnBehindPoisonAndSurvivesARefusedPredecessor) {
   EXPECT_EQ(verdicts(deliver({"d", "e"})), "all d") << "sent again without the predecessor";
 }
 
-TEST_F(KinesisTest, WhatCannotFitIsNeverSent) {
+TEST_P(KinesisTest, WhatCannotFitIsNeverSent) {
   options.record_bytes_max = 36 + 10;  // random keys have 36
   const Outcome outcome = deliver({"a", std::string(11, 'x'), std::string(10, 'y'), "b"});
   EXPECT_EQ(verdicts(outcome), "dxdd");
@@ -250,7 +294,7 @@ TEST_F(KinesisTest, WhatCannotFitIsNeverSent) {
   EXPECT_EQ(service.calls.size(), 1U) << "a batch of nothing is not sent";
 }
 
-TEST_F(KinesisTest, CallsStayBelowTheirLimits) {
+TEST_P(KinesisTest, CallsStayBelowTheirLimits) {
   options.record_bytes_max = 100;
   options.call_bytes_max = 200;
   const std::string fifty(50, 'x');  // 86 bytes with its key
@@ -258,18 +302,18 @@ TEST_F(KinesisTest, CallsStayBelowTheirLimits) {
   EXPECT_EQ(service.calls, (std::vector<std::size_t>{2, 2, 1}));
   service.calls.clear();
   options = {};
-  made.reset();
+  make_anew();
   EXPECT_EQ(verdicts(deliver(std::vector<std::string>(501, "m"))), "all d");
   EXPECT_EQ(service.calls, (std::vector<std::size_t>{500, 1}));
 }
 
-TEST_F(KinesisTest, LimitsCountTheKeys) {
+TEST_P(KinesisTest, LimitsCountTheKeys) {
   EXPECT_EQ(destination().limits().messages_max, 500);
   EXPECT_EQ(destination().limits().batch_bytes_max, 5 << 20);
   EXPECT_EQ(destination().limits().message_overhead_bytes, 36);
 }
 
-TEST_F(KinesisTest, PoisonIsFoundByTheIndexInTheRefusal) {
+TEST_P(KinesisTest, PoisonIsFoundByTheIndexInTheRefusal) {
   service.poison = {"p"};
   EXPECT_EQ(verdicts(deliver({"a", "b", "p", "c", "d"})), "ddxdd");
   EXPECT_EQ(service.content(), "a b c d ");
@@ -277,7 +321,7 @@ TEST_F(KinesisTest, PoisonIsFoundByTheIndexInTheRefusal) {
   EXPECT_EQ(service.calls, (std::vector<std::size_t>{5, 2, 1, 2}));
 }
 
-TEST_F(KinesisTest, PoisonIsFoundByHalvingWhenNothingNamesIt) {
+TEST_P(KinesisTest, PoisonIsFoundByHalvingWhenNothingNamesIt) {
   service.names_the_record = false;
   for (const bool silent : {false, true}) {
     service.answers_413 = silent;
@@ -298,7 +342,7 @@ TEST_F(KinesisTest, PoisonIsFoundByHalvingWhenNothingNamesIt) {
   }
 }
 
-TEST_F(KinesisTest, EveryPairOfPoisonRecordsIsFound) {
+TEST_P(KinesisTest, EveryPairOfPoisonRecordsIsFound) {
   service.names_the_record = false;
   service.poison = {"p"};
   for (std::size_t a = 0; a < 8; ++a) {
@@ -313,7 +357,7 @@ TEST_F(KinesisTest, EveryPairOfPoisonRecordsIsFound) {
   EXPECT_EQ(verdicts(deliver({"p", "p"})), "xx");
 }
 
-TEST_F(KinesisTest, ABatchFullOfPoisonIsIsolatedOverSeveralDeliveries) {
+TEST_P(KinesisTest, ABatchFullOfPoisonIsIsolatedOverSeveralDeliveries) {
   service.names_the_record = false;
   service.poison = {"p"};
   const Outcome outcome = deliver(std::vector<std::string>(500, "p"));
@@ -323,14 +367,14 @@ TEST_F(KinesisTest, ABatchFullOfPoisonIsIsolatedOverSeveralDeliveries) {
   EXPECT_LE(service.calls.size(), 128U);
 }
 
-TEST_F(KinesisTest, ARefusalThatLiesAboutTheIndexDoesNotLoseTheWrongRecord) {
+TEST_P(KinesisTest, ARefusalThatLiesAboutTheIndexDoesNotLoseTheWrongRecord) {
   script->answers = {answer(
       400, R"({"__type":"ValidationException","message":"at 'records.1.member.data' failed"})")};
   service.poison = {"b"};
   EXPECT_EQ(verdicts(deliver({"a", "b", "c"})), "dxd");
 }
 
-TEST_F(KinesisTest, ARefusedStreamNameIsNotTheFaultOfTheRecords) {
+TEST_P(KinesisTest, ARefusedStreamNameIsNotTheFaultOfTheRecords) {
   script->answer = [](const auto&) {
     return answer(
         400,
@@ -341,7 +385,7 @@ TEST_F(KinesisTest, ARefusedStreamNameIsNotTheFaultOfTheRecords) {
   EXPECT_EQ(outcome.failure, FailureClass::kOperator);
 }
 
-TEST_F(KinesisTest, IsolationStopsWhenItIsInterruptedByAnotherFailure) {
+TEST_P(KinesisTest, IsolationStopsWhenItIsInterruptedByAnotherFailure) {
   service.names_the_record = false;
   service.poison = {"p"};
   service.failing = {"b"};
@@ -351,7 +395,7 @@ TEST_F(KinesisTest, IsolationStopsWhenItIsInterruptedByAnotherFailure) {
   EXPECT_EQ(service.content(), "a ");
 }
 
-TEST_F(KinesisTest, OnlyAWholeAndSensibleAnswerIsASuccess) {
+TEST_P(KinesisTest, OnlyAWholeAndSensibleAnswerIsASuccess) {
   const std::vector<HttpResponse> answers = {
       cut_answer(200, R"({"FailedRecordCount":0,"Records":[{"SequenceNumber":"1"},)"),
       answer(200, ""),
@@ -375,7 +419,7 @@ TEST_F(KinesisTest, OnlyAWholeAndSensibleAnswerIsASuccess) {
   }
 }
 
-TEST_F(KinesisTest, RefusalsKeepTheirClass) {
+TEST_P(KinesisTest, RefusalsKeepTheirClass) {
   const std::vector<std::pair<const char*, FailureClass>> rows = {
       {"ProvisionedThroughputExceededException", FailureClass::kThrottle},
       {"LimitExceededException", FailureClass::kThrottle},
@@ -396,7 +440,7 @@ TEST_F(KinesisTest, RefusalsKeepTheirClass) {
   }
 }
 
-TEST_F(KinesisTest, StopEndsADeliveryBeforeTheNextCall) {
+TEST_P(KinesisTest, StopEndsADeliveryBeforeTheNextCall) {
   std::stop_source source;
   source.request_stop();
   EXPECT_EQ(verdicts(destination().deliver(batch({"a"}), source.get_token())), "all r");
@@ -443,7 +487,7 @@ std::vector<std::string> inside(const std::string& data) {
   return out;
 }
 
-TEST_F(KinesisTest, ManyMessagesShareARecordUnderOneKey) {
+TEST_P(KinesisTest, ManyMessagesShareARecordUnderOneKey) {
   options.aggregation = Aggregation::kKpl;
   EXPECT_TRUE(destination().limits().messages_max > 500);
   EXPECT_EQ(deliver({"a", "b", "c"}).verdict, Verdict::kDelivered);
@@ -455,7 +499,7 @@ TEST_F(KinesisTest, ManyMessagesShareARecordUnderOneKey) {
   EXPECT_NE(service.stored[0].key, service.stored[1].key) << "random keys are fresh for each";
 }
 
-TEST_F(KinesisTest, AggregatesHaveOneKeyEach) {
+TEST_P(KinesisTest, AggregatesHaveOneKeyEach) {
   options.aggregation = Aggregation::kKpl;
   options.partition_key = {PartitionKey::Kind::kField, "/k"};
   const std::vector<std::string> messages = {R"({"k":"x","n":1})", R"({"k":"y","n":2})",
@@ -468,7 +512,7 @@ TEST_F(KinesisTest, AggregatesHaveOneKeyEach) {
   EXPECT_EQ(service.stored[2].data, messages[3]);
 }
 
-TEST_F(KinesisTest, AMessageThatLooksLikeAContainerIsWrapped) {
+TEST_P(KinesisTest, AMessageThatLooksLikeAContainerIsWrapped) {
   options.aggregation = Aggregation::kKpl;
   const std::string odd = "\xf3\x89\x9a\xc2 not a container";
   EXPECT_EQ(deliver({odd}).verdict, Verdict::kDelivered);
@@ -477,7 +521,7 @@ TEST_F(KinesisTest, AMessageThatLooksLikeAContainerIsWrapped) {
   EXPECT_EQ(inside(service.stored[0].data), (std::vector<std::string>{odd}));
 }
 
-TEST_F(KinesisTest, AggregatesStayBelowTheirSizeAndFailAsOne) {
+TEST_P(KinesisTest, AggregatesStayBelowTheirSizeAndFailAsOne) {
   options.aggregation = Aggregation::kKpl;
   options.aggregation_bytes_max = 120;  // head, digest and key take 58, a message 27
   const std::string pad(20, '.');
@@ -489,7 +533,7 @@ TEST_F(KinesisTest, AggregatesStayBelowTheirSizeAndFailAsOne) {
   EXPECT_EQ(verdicts(outcome), "ddrrd");
 }
 
-TEST_F(KinesisTest, ARefusedAggregateIsDividedUntilThePoisonIsAlone) {
+TEST_P(KinesisTest, ARefusedAggregateIsDividedUntilThePoisonIsAlone) {
   options.aggregation = Aggregation::kKpl;
   service.refuses = [](const std::string& data) {
     return data.find("poison") != std::string::npos;
@@ -503,19 +547,19 @@ TEST_F(KinesisTest, ARefusedAggregateIsDividedUntilThePoisonIsAlone) {
   EXPECT_EQ(all, "a b c d e f ");
 }
 
-TEST_F(KinesisTest, LinesAreReadByAnything) {
+TEST_P(KinesisTest, LinesAreReadByAnything) {
   options.aggregation = Aggregation::kLines;
   EXPECT_EQ(deliver({"a", "b\n", "c"}).verdict, Verdict::kDelivered);
   ASSERT_EQ(service.stored.size(), 1U);
   EXPECT_EQ(service.stored[0].data, "a\nb\nc\n");
 }
 
-TEST_F(KinesisTest, CompressedLinesAreReadByTheUsualTools) {
+TEST_P(KinesisTest, CompressedLinesAreReadByTheUsualTools) {
   options.aggregation = Aggregation::kLines;
   const std::string line(500, 'z');
   for (const Compression compression : {Compression::kGzip, Compression::kZstd}) {
     options.compression = compression;
-    made.reset();
+    make_anew();
     service.stored.clear();
     EXPECT_EQ(deliver({line, line}).verdict, Verdict::kDelivered);
     ASSERT_EQ(service.stored.size(), 1U);
@@ -524,7 +568,7 @@ TEST_F(KinesisTest, CompressedLinesAreReadByTheUsualTools) {
   }
 }
 
-TEST_F(KinesisTest, ASizeThatOnlyCompressionMakesPossibleIsSent) {
+TEST_P(KinesisTest, ASizeThatOnlyCompressionMakesPossibleIsSent) {
   options.compression = Compression::kGzip;
   options.record_bytes_max = 300;
   std::string noise;

@@ -108,23 +108,34 @@ Result<void> KeyMaker::read_template(const std::string& text) {
   return {};
 }
 
-std::string KeyMaker::uuid() {
+void KeyMaker::uuid(std::string& text) {
   // Version 4, variant 1.
   const std::uint64_t high = (rng_.next() & ~0xf000ULL) | 0x4000ULL;
   const std::uint64_t low = (rng_.next() & ~(3ULL << 62U)) | (2ULL << 62U);
   constexpr char kDigits[] = "0123456789abcdef";
-  std::string text(36, '-');
+  text.assign(36, '-');
   std::size_t at = 0;
   for (unsigned i = 0; i < 32; ++i) {
     if (i == 8 || i == 12 || i == 16 || i == 20) ++at;
     const std::uint64_t half = i < 16 ? high : low;
     text[at++] = kDigits[(half >> (60U - 4U * (i % 16U))) & 15U];
   }
-  return text;
+}
+
+void KeyMaker::make(const exporter::Message& message, std::string& key) {
+  if (kind_ == PartitionKey::Kind::kRandom) {
+    uuid(key);
+  } else {
+    key = make(message);
+  }
 }
 
 std::string KeyMaker::make(const exporter::Message& message) {
-  if (kind_ == PartitionKey::Kind::kRandom) return uuid();
+  if (kind_ == PartitionKey::Kind::kRandom) {
+    std::string text;
+    uuid(text);
+    return text;
+  }
   if (kind_ == PartitionKey::Kind::kStream) return cut(stream_name_);
   std::optional<Json> document;
   std::string key;

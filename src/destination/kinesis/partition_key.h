@@ -33,6 +33,8 @@ class KeyMaker {
 
   /// A key of 1 to 256 characters of valid UTF-8.
   std::string make(const exporter::Message& message);
+  /// The same into `key`, whose memory is used again.
+  void make(const exporter::Message& message, std::string& key);
 
   /// No key is longer than this many bytes.
   [[nodiscard]] std::size_t bytes_max() const;
@@ -47,7 +49,7 @@ class KeyMaker {
   KeyMaker(PartitionKey::Kind kind, std::string stream_name, std::uint64_t seed,
            metrics::Counter& fallbacks);
   Result<void> read_template(const std::string& text);
-  std::string uuid();
+  void uuid(std::string& text);
 
   PartitionKey::Kind kind_;
   std::string stream_name_;
