@@ -43,11 +43,14 @@ Connector::Connector(Options options, const Environment& environment)
     : options_(std::move(options)),
       environment_(environment),
       publisher_(options_, environment_.metrics),
-      intake_(options_, {environment_.appends, environment_.core, environment_.metrics,
-                         environment_.later, environment_.sent_below,
-                         [this](std::vector<mqtt::Receipt> receipts, std::size_t bytes) {
-                           release(std::move(receipts), bytes);
-                         }}),
+      intake_(options_,
+              {environment_.appends, environment_.core, environment_.metrics, environment_.later,
+               [this](const stream::Stream& stream) {
+                 return progress_.beyond(stream.definition().name, environment_.sent_below(stream));
+               },
+               [this](std::vector<mqtt::Receipt> receipts, std::size_t bytes) {
+                 release(std::move(receipts), bytes);
+               }}),
       reader_(options_),
       group_(std::make_shared<Group>()) {}
 

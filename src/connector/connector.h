@@ -8,6 +8,7 @@
 #include "connector/appends.h"
 #include "connector/intake.h"
 #include "connector/options.h"
+#include "connector/progress.h"
 #include "connector/publisher.h"
 #include "connector/reader.h"
 #include "mqtt/client.h"
@@ -82,6 +83,7 @@ class Connector final : public mqtt::Listener {
   void stop();
 
   [[nodiscard]] Publisher& publisher() { return publisher_; }
+  [[nodiscard]] Progress& progress() { return progress_; }
   [[nodiscard]] ConnectorView view() const;
 
   void on_connected(bool session_present) override;
@@ -100,6 +102,7 @@ class Connector final : public mqtt::Listener {
   const Options options_;
   const Environment environment_;
   Publisher publisher_;
+  Progress progress_;
   Intake intake_;  // core's
 
   // The client's thread.

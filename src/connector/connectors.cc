@@ -47,8 +47,10 @@ void Connectors::adjust(const exporter::ExportSpec& spec, destination::ExportOpt
   options.firehose.make = [this, connector,
                            target = role->target](std::unique_ptr<destination::AwsClient> client)
       -> Result<std::unique_ptr<exporter::Destination>> {
-    return std::make_unique<Sender>(Sender::Setup{target, std::move(client)}, connector->options(),
-                                    environment_.appends, environment_.metrics);
+    return std::make_unique<Sender>(
+        Sender::Setup{target, std::move(client)},
+        Sender::Surroundings{connector->options(), environment_.appends, connector->progress(),
+                             environment_.metrics});
   };
 }
 

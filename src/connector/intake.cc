@@ -32,6 +32,7 @@ struct Intake::Queue {
   std::int64_t waiting_bytes = 0;
   std::int64_t staged_records = 0;
   std::int64_t staged_bytes = 0;
+  std::uint64_t looked_at = 0;  // the turn
 };
 
 Intake::Intake(const Options& options, Environment environment)
@@ -59,6 +60,7 @@ void Intake::take(std::shared_ptr<const Group> group) {
 
 void Intake::pump() {
   if (environment_.appends.catalog() == nullptr) return;  // the broker keeps what is not safe
+  ++turn_;
   bool more = !blocked_ && stage_retries();
   while (more && !groups_.empty()) {
     const auto group = groups_.front();
@@ -176,7 +178,8 @@ bool Intake::stage(std::uint64_t slot) {
   return true;
 }
 
-// The position of the export is looked up only when what is known of it would not do.
+// The position of the export is looked up only when what is known of it would not do, and once for
+// messages that came together.
 const char* Intake::lacks_room(Queue& queue, const stream::Stream& stream, std::size_t bytes) {
   const auto& log = *stream.log();
   const auto records = [&] { return log.visible_end() - queue.sent_below + queue.staged_records; };
@@ -184,8 +187,11 @@ const char* Intake::lacks_room(Queue& queue, const stream::Stream& stream, std::
   if (records() < options_.queue_records_max && wanted() <= options_.queue_bytes_in_force()) {
     return nullptr;
   }
-  queue.sent_below = environment_.sent_below(stream);
-  queue.waiting_bytes = log.bytes_from(queue.sent_below) + queue.staged_bytes;
+  if (queue.looked_at != turn_) {
+    queue.looked_at = turn_;
+    queue.sent_below = environment_.sent_below(stream);
+    queue.waiting_bytes = log.bytes_from(queue.sent_below) + queue.staged_bytes;
+  }
   if (records() >= options_.queue_records_max) return "queue_records";
   return wanted() > options_.queue_bytes_in_force() ? "queue_bytes" : nullptr;
 }

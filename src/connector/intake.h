@@ -108,6 +108,7 @@ class Intake final : public AppendOwner {
   Refusals refusals_;                   // of this turn
   std::map<std::uint64_t, Refusals> writing_;
   std::uint64_t last_writing_ = 0;
+  std::uint64_t turn_ = 0;
   std::map<DeliveryStreamArn, std::unique_ptr<Queue>> queues_;
 };
 

@@ -41,8 +41,8 @@ struct Options {
   std::optional<std::int64_t> queue_bytes_max;  ///< per delivery stream
   std::int64_t publish_interval_s = 10;         ///< 0: each record at once, with PutRecord
   QueueOrder order = QueueOrder::kTail;
-  bool memory_only = false;     ///< queues are lost when weir stops
-  bool flush_on_write = false;  ///< on stable storage before the broker hears of it
+  bool memory_only = false;            ///< queues are lost when weir stops
+  std::optional<bool> flush_on_write;  ///< on stable storage before the broker hears of it
   std::string message_topic = "kinesisfirehose/message";
   std::string binary_filter = "kinesisfirehose/message/binary/#";
   std::string status_topic = "kinesisfirehose/message/status";
@@ -50,6 +50,10 @@ struct Options {
   [[nodiscard]] bool one_by_one() const { return version == 1 || publish_interval_s == 0; }
   [[nodiscard]] std::int64_t queue_bytes_in_force() const {
     return queue_bytes_max.value_or(memory_only ? kMemoryQueueBytesDefault : kQueueBytesDefault);
+  }
+  /// Records that go out one by one would wait for the next sync of their stream, up to a second.
+  [[nodiscard]] bool flush_in_force() const {
+    return !memory_only && flush_on_write.value_or(one_by_one());
   }
   /// The filter without its '#': what stands before the id.
   [[nodiscard]] std::string_view binary_prefix() const {

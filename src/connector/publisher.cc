@@ -18,6 +18,7 @@ using exporter::Verdict;
 using std::chrono::steady_clock;
 
 constexpr auto kPatience = std::chrono::seconds(5);
+constexpr auto kLastAnswers = std::chrono::milliseconds(500);
 constexpr std::int64_t kMessagesMax = 100;
 constexpr std::int64_t kBytesMax = 2 << 20;  // half of what the client lets wait
 constexpr std::uint8_t kNoSubscriber = 0x10;
@@ -69,9 +70,18 @@ void Publisher::use(mqtt::Client& client) {
 void Publisher::stop() {
   const MutexLock lock(mutex_);
   client_ = nullptr;
+  const auto until = steady_clock::now() + kLastAnswers;
+  while (connected_ && !all_answered() && steady_clock::now() < until) {
+    changed_.wait_until(mutex_, until);
+  }
   connected_ = false;
   why_not_ = "weir is stopping";
   changed_.notify_all();
+}
+
+bool Publisher::all_answered() const {
+  return std::all_of(handed_.begin(), handed_.end(),
+                     [](const auto& one) { return one.second.has_value(); });
 }
 
 void Publisher::connected() {
@@ -109,8 +119,7 @@ bool Publisher::hand_over(const exporter::Message& message, RecordOutcome& outco
     if (handed_.contains(token)) return true;
     if (!connected_ || client_ == nullptr) return false;
     client = client_;
-    alone = std::all_of(handed_.begin(), handed_.end(),
-                        [](const auto& one) { return one.second.has_value(); });
+    alone = all_answered();
     handed_.emplace(token, std::nullopt);
   }
   if (client->publish(token, options_.status_topic, std::string(as_text(message.payload)))) {
@@ -135,11 +144,7 @@ void Publisher::wait(const std::stop_token& stop) {
   });
   const auto until = steady_clock::now() + kPatience;
   const MutexLock lock(mutex_);
-  const auto all_there = [this]() WEIR_REQUIRES(mutex_) {
-    return std::all_of(handed_.begin(), handed_.end(),
-                       [](const auto& one) { return one.second.has_value(); });
-  };
-  while (connected_ && !all_there() && !stop.stop_requested() && steady_clock::now() < until) {
+  while (connected_ && !all_answered() && !stop.stop_requested() && steady_clock::now() < until) {
     changed_.wait_until(mutex_, until);
   }
 }

@@ -30,8 +30,9 @@ class Publisher {
 
   /// Before the first `deliver`.
   void use(mqtt::Client& client);
-  /// No client any more: nothing is handed over from now on.
-  void stop();
+  /// Nothing is handed over from now on; waits a moment for what the broker has not answered yet,
+  /// so that an orderly stop leaves nothing to publish twice. Blocks: at most about half a second.
+  void stop() WEIR_EXCLUDES(mutex_);
   void connected() WEIR_EXCLUDES(mutex_);
   void disconnected(const std::string& why) WEIR_EXCLUDES(mutex_);
   void published(const mqtt::Published& what) WEIR_EXCLUDES(mutex_);
@@ -48,6 +49,7 @@ class Publisher {
   bool hand_over(const exporter::Message& message, exporter::RecordOutcome& outcome)
       WEIR_EXCLUDES(mutex_);
   void wait(const std::stop_token& stop) WEIR_EXCLUDES(mutex_);
+  [[nodiscard]] bool all_answered() const WEIR_REQUIRES(mutex_);
   exporter::RecordOutcome judge(const mqtt::Published& answer) WEIR_REQUIRES(mutex_);
 
   const Options& options_;

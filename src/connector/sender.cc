@@ -46,6 +46,7 @@ class Sender::Delivery final : private SplitDelivery::Service {
  public:
   Delivery(Sender& owner, const exporter::Batch& batch, const std::stop_token& stop)
       : owner_(owner),
+        stream_(batch.stream_name()),
         messages_(batch.messages()),
         stop_(stop),
         split_(batch, "firehose", owner.metrics_, stop),
@@ -67,6 +68,7 @@ class Sender::Delivery final : private SplitDelivery::Service {
     }
     split_.run(*this, order_, std::move(units));
     put_back();
+    tell_progress();
     if (!write_answers()) {
       // Nobody knows of these records' fate yet; they are sent again (at least once).
       return Outcome::retry(FailureClass::kTransient, "interrupted because weir is stopping");
@@ -191,6 +193,15 @@ class Sender::Delivery final : private SplitDelivery::Service {
     }
   }
 
+  void tell_progress() {
+    const auto& outcomes = split_.records();
+    std::size_t settled = 0;
+    while (settled < outcomes.size() && outcomes[settled].verdict != Verdict::kRetry) ++settled;
+    if (settled == 0) return;
+    owner_.progress_.settled(stream_, messages_.front().sequence,
+                             messages_[settled - 1].sequence + 1);
+  }
+
   bool write_answers() {
     std::vector<Answer> answers;
     std::size_t failed = 0;
@@ -258,6 +269,7 @@ class Sender::Delivery final : private SplitDelivery::Service {
   [[nodiscard]] Fate& fate_of(const Unit& unit) { return results_[order_[unit.begin]]; }
 
   Sender& owner_;
+  const std::string& stream_;
   const std::vector<exporter::Message>& messages_;
   const std::stop_token stop_;
   SplitDelivery split_;
@@ -266,11 +278,12 @@ class Sender::Delivery final : private SplitDelivery::Service {
   std::vector<std::size_t> order_;  // what can be sent
 };
 
-Sender::Sender(Setup setup, const Options& options, Appends& appends, metrics::Registry& metrics)
+Sender::Sender(Setup setup, const Surroundings& around)
     : setup_(std::move(setup)),
-      options_(options),
-      appends_(appends),
-      metrics_(metrics),
+      options_(around.options),
+      appends_(around.appends),
+      progress_(around.progress),
+      metrics_(around.metrics),
       arn_(setup_.target.text()) {}
 
 exporter::Destination::Limits Sender::limits() const {

@@ -3,6 +3,7 @@
 #include "base/metrics.h"
 #include "connector/appends.h"
 #include "connector/options.h"
+#include "connector/progress.h"
 #include "destination/aws_client.h"
 #include "exporter/destination.h"
 
@@ -28,9 +29,15 @@ class Sender final : public exporter::Destination {
     DeliveryStreamArn target;
     std::unique_ptr<destination::AwsClient> client;
   };
+  /// What it shares with others. Lifetime: all of it outlives the destination.
+  struct Surroundings {
+    const Options& options;
+    Appends& appends;
+    Progress& progress;
+    metrics::Registry& metrics;
+  };
 
-  /// Lifetime: everything passed outlives the destination.
-  Sender(Setup setup, const Options& options, Appends& appends, metrics::Registry& metrics);
+  Sender(Setup setup, const Surroundings& around);
 
   [[nodiscard]] Limits limits() const override;
   exporter::Outcome deliver(const exporter::Batch& batch, std::stop_token stop) override;
@@ -42,6 +49,7 @@ class Sender final : public exporter::Destination {
   Setup setup_;
   const Options& options_;
   Appends& appends_;
+  Progress& progress_;
   metrics::Registry& metrics_;
   const std::string arn_;
 };

@@ -70,7 +70,7 @@ model::StreamDefinition queue_definition(const Options& options, const DeliveryS
   definition.strategy_on_full = model::StrategyOnFull::kOverwriteOldestData;
   definition.persistence =
       options.memory_only ? model::Persistence::kMemory : model::Persistence::kFile;
-  definition.flush_on_write = options.flush_on_write;
+  definition.flush_on_write = options.flush_in_force();
   return definition;
 }
 

@@ -165,9 +165,9 @@ void Daemon::Parts::make_connectors() {
     loop->call_at(clock.now() + wait, std::move(work));
   };
   environment.sent_below = [this](const stream::Stream& stream) {
-    for (const auto& status : engine->statuses(stream.id())) {
-      if (status.export_config_identifier == connector::kQueueExport) {
-        return SequenceNumber(status.last_exported_sequence_number + 1);
+    for (const auto& view : engine->views()) {
+      if (view.stream_id == stream.id() && view.config.identifier == connector::kQueueExport) {
+        return SequenceNumber(view.status.last_exported_sequence_number + 1);
       }
     }
     return stream.log()->oldest();

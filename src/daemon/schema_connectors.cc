@@ -229,10 +229,13 @@ std::vector<Key> queue_keys() {
                "true keeps queues in memory only, as the original does: they are lost when weir "
                "stops.",
                &Options::memory_only),
-      flag_key("flush_on_write",
-               "true: a record is on stable storage before the broker hears that it is safe; else "
-               "a crash of weir loses none, but a power cut may lose the last second.",
-               &Options::flush_on_write),
+      of_kind(
+          Kind::kFlag, "flush_on_write",
+          "true: a record is on stable storage before the broker hears that it is safe. false: a "
+          "crash of weir loses none, but a power cut may lose the last second, and records are "
+          "sent up to a second later.",
+          "true where records are sent one by one, else false",
+          [](Target& t, const Value& v) { t.connector->options.flush_on_write = v.flag; }),
       text_key("message_topic", "Topic of requests in JSON.", Options().message_topic, "",
                [](Options& o) -> std::string& { return o.message_topic; }),
       text_key("binary_topic", "Filter of binary data; ends in /#, which stands for the id.",

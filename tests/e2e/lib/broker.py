@@ -50,8 +50,8 @@ class Broker:
         self.tls = tls
         self.password = password
         self.process = None
-        settings = [f"listener {self.port} 127.0.0.1", "user root", "persistence false", "log_dest none",
-                    "set_tcp_nodelay true", *lines]
+        settings = [f"listener {self.port} 127.0.0.1", "user root", "log_dest none", "set_tcp_nodelay true",
+                    "persistence true", f"persistence_location {self.directory}/", *lines]
         if password:
             subprocess.run(["mosquitto_passwd", "-c", "-b", self.directory / "passwords", "weir", password],
                            check=True, capture_output=True)
@@ -91,7 +91,13 @@ class Broker:
                 return False
         eventually("mosquitto answers", answers)
 
+    def stop(self):
+        """In order: sessions and what waits in them are kept."""
+        self.process.terminate()
+        self.process.wait(30)
+
     def kill(self):
+        """All sessions are lost."""
         self.process.kill()
         self.process.wait(30)
 
@@ -131,6 +137,8 @@ class Requester:
         self.client.on_connect = self.connected
         self.client.on_subscribe = lambda *_: self.listening.set()
         self.client.on_message = self.arrived
+        self.taken = set()  # what the broker has acknowledged, by paho's numbers
+        self.client.on_publish = lambda _client, _data, number: self.taken.add(number)
         properties = Properties(PacketTypes.CONNECT)
         properties.SessionExpiryInterval = 3600
         self.client.connect("127.0.0.1", broker.port, clean_start=False, properties=properties)
@@ -158,8 +166,10 @@ class Requester:
         self.close()
 
     def publish(self, topic, payload, qos=1, retain=False):
-        """Waits until the broker has it."""
-        self.client.publish(topic, payload, qos=qos, retain=retain).wait_for_publish(DEADLINE_S)
+        """Waits until the broker has it, over as many connections as that takes."""
+        number = self.client.publish(topic, payload, qos=qos, retain=retain).mid
+        eventually("the broker has a message", lambda: number in self.taken)
+        self.taken.discard(number)
 
     def ask(self, request_id, data, arn=None, qos=1, topic="kinesisfirehose/message"):
         request = {"data": data}

@@ -219,8 +219,8 @@ class Kinesalite:
 class Recorder:
     """The strict stand-in of tests/recorder, in a process of its own."""
 
-    def __init__(self, *streams):
-        command = [str(ROOT / "tests" / "recorder" / "recorder.py"), "--region", REGION,
+    def __init__(self, *streams, region=REGION):
+        command = [str(ROOT / "tests" / "recorder" / "recorder.py"), "--region", region,
                    "--key", f"{AWS_KEY_ID}:{AWS_SECRET}:{AWS_SESSION}"]
         for stream in streams:
             command += ["--stream", stream]
