@@ -47,6 +47,14 @@ class File {
     static_cast<void>(bytes);
   }
 
+  /// Says that bytes [offset, offset + bytes), which exist, will soon be written again in small
+  /// pieces, so that each costs a copy and no system call. Replaces what was said before; 0 bytes:
+  /// no longer. Holds some memory and address space meanwhile. A hint, as above.
+  virtual void expect_small_writes(std::uint64_t offset, std::uint64_t bytes) {
+    static_cast<void>(offset);
+    static_cast<void>(bytes);
+  }
+
   virtual Result<void> truncate(std::uint64_t size) = 0;
   [[nodiscard]] virtual Result<std::uint64_t> size() const = 0;
 };

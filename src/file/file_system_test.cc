@@ -2,6 +2,7 @@
 
 #include "base/mutex.h"
 #include "base/rng.h"
+#include "base/testing.h"
 #include "file/faulty_file_system.h"
 #include "file/memory_file_system.h"
 #include "file/posix_file_system.h"
@@ -26,26 +27,7 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::UnorderedElementsAre;
-
-/// A directory that is gone when the test is.
-class TemporaryDirectory {
- public:
-  TemporaryDirectory() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "weir-file-XXXXXX").string();
-    if (::mkdtemp(pattern.data()) == nullptr) std::abort();
-    path_ = pattern;
-  }
-  ~TemporaryDirectory() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  TemporaryDirectory(const TemporaryDirectory&) = delete;
-  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
-  [[nodiscard]] const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
+using weir::testing::TemporaryDirectory;
 
 /// What every file system has to do, whatever is behind it.
 class AnyFileSystem : public ::testing::TestWithParam<std::string> {

@@ -1,5 +1,6 @@
 #include "file/posix_file_system.h"
 
+#include "file/mapped_window.h"
 #include "file/path.h"
 
 #include <algorithm>
@@ -91,6 +92,7 @@ class PosixFile final : public File {
   }
 
   Result<void> write_at(std::uint64_t offset, std::span<const Bytes> pieces) override {
+    if (window_.covers(offset, total(pieces)) && window_.write(offset, pieces)) return {};
     std::array<iovec, kVectorsPerCall> vectors;
     std::size_t next = 0;     // the first piece that is not completely written
     std::size_t skipped = 0;  // of which so many bytes are
@@ -132,7 +134,12 @@ class PosixFile final : public File {
     }));
   }
 
+  void expect_small_writes(std::uint64_t offset, std::uint64_t bytes) override {
+    bytes == 0 ? window_.close() : window_.open(descriptor_.get(), offset, bytes);
+  }
+
   Result<void> truncate(std::uint64_t size) override {
+    window_.close();
     if (uninterrupted([&] { return ::ftruncate(descriptor_.get(), to_off(size)); }) != 0) {
       return fail(path_error("truncate", path_, errno));
     }
@@ -147,6 +154,12 @@ class PosixFile final : public File {
 
  private:
   static constexpr int kVectorsPerCall = 256;  // well below IOV_MAX, and 4 KiB of stack
+
+  static std::uint64_t total(std::span<const Bytes> pieces) {
+    std::uint64_t bytes = 0;
+    for (const Bytes piece : pieces) bytes += piece.size();
+    return bytes;
+  }
 
   ssize_t write_once(const iovec* vectors, int count, std::uint64_t offset) const {
     if (count == 1) {
@@ -166,6 +179,7 @@ class PosixFile final : public File {
 
   Descriptor descriptor_;
   std::string path_;
+  MappedWindow window_;
 };
 
 class PosixLock final : public Lock {

@@ -82,6 +82,12 @@ class Writer {
   /// megabytes at a time, which spares the file system work for every page. 0 = never, the default.
   void expect_size(std::uint64_t bytes);
 
+  /// Whether one small group after the other is expected while many other files are written too.
+  /// Then zeros are written a few pages ahead and groups are copied over them
+  /// (`File::expect_small_writes`): of a file that the processor's caches have forgotten, a write
+  /// call costs several times the copy. No by default.
+  void expect_small_groups(bool expected);
+
   /// Appends `entries` as consecutive records. One write call per group (two copies at most for
   /// small payloads, none for large ones).
   /// Errors: kIo; the file was cut back to its old end. If even that failed, `usable()` turns

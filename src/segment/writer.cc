@@ -19,6 +19,13 @@ constexpr std::size_t kPiecesMax = 256;
 constexpr std::size_t kReservingGroupBytes = std::size_t{64} * 1024;
 constexpr std::uint64_t kReservedBytes = std::uint64_t{4} * 1024 * 1024;
 
+/// A group up to this size counts as small: several fit into a page.
+constexpr std::uint64_t kSmallGroupBytes = std::uint64_t{1} * 1024;
+/// Pages that small groups are copied into: what is left of the present one and two more. More
+/// would save calls and keep more memory resident for each of many streams.
+constexpr std::uint64_t kPageBytes = std::uint64_t{4} * 1024;
+constexpr std::uint64_t kPagesAhead = 2;
+
 constexpr std::array<std::byte, std::size_t{64} * 1024> kZeros{};
 
 }  // namespace
@@ -34,6 +41,8 @@ struct Writer::State {
   bool usable = true;
   std::uint64_t size_expected = 0;
   std::uint64_t reserved_until = 0;  ///< room was set aside up to here
+  bool small_expected = false;
+  std::uint64_t copied_until = 0;  ///< small groups up to here are copied; 0 = none
 
   // One group on its way to the file; kept between calls so that nothing is allocated.
   std::vector<std::byte> staging;
@@ -45,6 +54,9 @@ struct Writer::State {
   void stage(const Entry& entry, SequenceNumber sequence);
   void finish_piece();
   void reserve();
+  void write_zeros(std::uint64_t until);
+  void stop_copying();
+  void look_ahead(std::uint64_t group_bytes);
   Result<void> flush();
   Result<void> write_all(std::span<const Entry> entries);
 };
@@ -80,6 +92,42 @@ void Writer::State::reserve() {
   if (until <= end) return;
   file->reserve(begin, until - begin);
   reserved_until = until;
+}
+
+void Writer::State::write_zeros(std::uint64_t until) {
+  std::uint64_t at = std::max(zeros_until, end_offset);
+  while (at < until) {
+    const auto n = static_cast<std::size_t>(std::min<std::uint64_t>(until - at, kZeros.size()));
+    const std::array<Bytes, 1> zeros{Bytes(kZeros).first(n)};
+    if (!file->write_at(at, zeros)) {
+      longer = true;
+      return;
+    }
+    at += n;
+    zeros_until = at;
+  }
+}
+
+void Writer::State::stop_copying() {
+  if (copied_until != 0) file->expect_small_writes(0, 0);
+  copied_until = 0;
+}
+
+/// After a group was written: makes ready for another one like it.
+void Writer::State::look_ahead(std::uint64_t group_bytes) {
+  if (!small_expected || group_bytes > kSmallGroupBytes) {
+    stop_copying();
+    return;
+  }
+  if (end_offset + group_bytes <= copied_until) return;
+  const std::uint64_t until = (end_offset / kPageBytes + 1 + kPagesAhead) * kPageBytes;
+  if (until <= size_expected) write_zeros(until);
+  if (zeros_until < until) {
+    stop_copying();
+    return;
+  }
+  file->expect_small_writes(end_offset, until - end_offset);
+  copied_until = until;
 }
 
 Result<void> Writer::State::flush() {
@@ -181,32 +229,23 @@ Result<void> Writer::append(std::span<const Entry> entries) {
       return fail(std::move(error));
     }
     state.zeros_until = state.end_offset;
+    state.copied_until = 0;
     state.longer = false;
     return written;
   }
+  const std::uint64_t group_bytes = state.write_offset - state.end_offset;
   state.end_offset = state.write_offset;
   state.zeros_until = std::max(state.zeros_until, state.end_offset);
   state.next = state.next + static_cast<std::int64_t>(entries.size());
+  state.look_ahead(group_bytes);
   return {};
 }
 
 void Writer::expect_size(std::uint64_t bytes) { state_->size_expected = bytes; }
+void Writer::expect_small_groups(bool expected) { state_->small_expected = expected; }
 
 void Writer::write_zeros_ahead(std::uint64_t ahead_bytes) {
-  State& state = *state_;
-  if (!state.usable) return;
-  const std::uint64_t target = state.end_offset + ahead_bytes;
-  std::uint64_t at = std::max(state.zeros_until, state.end_offset);
-  while (at < target) {
-    const auto n = static_cast<std::size_t>(std::min<std::uint64_t>(target - at, kZeros.size()));
-    const std::array<Bytes, 1> pieces{Bytes(kZeros).first(n)};
-    if (!state.file->write_at(at, pieces)) {
-      state.longer = true;
-      return;
-    }
-    at += n;
-    state.zeros_until = at;
-  }
+  if (state_->usable) state_->write_zeros(state_->end_offset + ahead_bytes);
 }
 
 std::uint64_t Writer::zeros_ready() const { return state_->zeros_until - state_->end_offset; }
@@ -219,6 +258,7 @@ Result<void> Writer::cut_zeros() {
   if (zeros_ready() == 0 && !state.longer && !reserved) return {};
   WEIR_RETURN_IF_ERROR(state.file->truncate(state.end_offset));
   state.reserved_until = 0;
+  state.copied_until = 0;
   state.zeros_until = state.end_offset;
   state.longer = false;
   return {};

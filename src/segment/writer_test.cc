@@ -1,6 +1,8 @@
 #include "base/rng.h"
+#include "base/testing.h"
 #include "file/faulty_file_system.h"
 #include "file/memory_file_system.h"
+#include "file/posix_file_system.h"
 #include "segment/segment.h"
 
 #include <array>
@@ -9,6 +11,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <new>
+#include <optional>
 #include <string>
 
 namespace {
@@ -84,7 +87,12 @@ class CountingFile final : public file::File {
   void reserve(std::uint64_t offset, std::uint64_t bytes) override {
     reserved.emplace_back(offset, bytes);
   }
+  void expect_small_writes(std::uint64_t offset, std::uint64_t bytes) override {
+    small_writes.reset();
+    if (bytes > 0) small_writes = {offset, bytes};
+  }
 
+  std::optional<std::pair<std::uint64_t, std::uint64_t>> small_writes;
   std::size_t truncations = 0;
   std::vector<std::pair<std::uint64_t, std::uint64_t>> reserved;
   std::size_t writes = 0;
@@ -270,6 +278,83 @@ TEST(SettingRoomAside, WhatIsLeftIsGivenBack) {
   EXPECT_EQ(file->truncations, before + 1);
   ASSERT_TRUE(writer.cut_zeros());
   EXPECT_EQ(file->truncations, before + 1) << "once";
+}
+
+TEST(SmallGroups, AreCopiedOverZerosThatWereWrittenAhead) {
+  constexpr std::uint64_t kSize = 100'000;
+  const auto file = std::make_shared<CountingFile>();
+  Writer writer = std::move(Writer::resume(file, kHeader, kHeaderBytes, SequenceNumber(0)).value());
+  const std::string payload(500, 'x');
+  const std::vector<Writer::Entry> small(1, {0, as_bytes(payload)});
+  const std::vector<Writer::Entry> large(10, {0, as_bytes(payload)});
+  writer.expect_size(kSize);
+  ASSERT_TRUE(writer.append(small));
+  EXPECT_EQ(file->small_writes, std::nullopt) << "nobody said that more of them will come";
+
+  writer.expect_small_groups(true);
+  ASSERT_TRUE(writer.append(small));
+  ASSERT_TRUE(file->small_writes.has_value());
+  const auto [begin, bytes] = *file->small_writes;
+  EXPECT_EQ(begin, writer.end_offset());
+  EXPECT_EQ(begin + bytes, 12'288U) << "the rest of this page and two more";
+  EXPECT_EQ(writer.zeros_ready(), bytes) << "all of it exists";
+
+  const std::size_t before = file->writes;
+  std::size_t groups = 0;
+  for (; file->small_writes->first == begin; ++groups) ASSERT_TRUE(writer.append(small));
+  EXPECT_EQ(groups, bytes / 524) << "moved when there is no room for another one";
+  EXPECT_EQ(file->writes, before + groups + 1) << "the zeros of the next pages in one write";
+  EXPECT_EQ(file->small_writes->first, writer.end_offset());
+
+  ASSERT_TRUE(writer.append(large));
+  EXPECT_EQ(file->small_writes, std::nullopt) << "large groups gain nothing";
+  while (writer.end_offset() + 600 < kSize) {
+    ASSERT_TRUE(writer.append(small));
+    ASSERT_LE(writer.end_offset() + writer.zeros_ready(), kSize) << "not beyond the segment";
+  }
+  writer.expect_small_groups(false);
+  ASSERT_TRUE(writer.append(small));
+  EXPECT_EQ(file->small_writes, std::nullopt);
+}
+
+TEST(SmallGroups, NoRoomForZerosChangesNothing) {
+  file::FaultyFileSystem disk;
+  Writer writer = std::move(Writer::create(disk, "s", kHeader).value());
+  writer.expect_size(1 << 20);
+  writer.expect_small_groups(true);
+  disk.set_capacity(writer.end_offset() + 5'000);
+  std::vector<std::string> written;
+  while (append(writer, {std::string(300, 'a')})) written.emplace_back(300, 'a');
+  EXPECT_GT(written.size(), 10U);
+  ASSERT_TRUE(writer.usable());
+  EXPECT_EQ(writer.file()->size().value(), writer.end_offset()) << "a failed append cuts the file";
+  EXPECT_EQ(read_back(*writer.file()), written);
+}
+
+TEST(SmallGroups, OnARealDiskAreWhatAScanFindsAfterEachOfThem) {
+  const weir::testing::TemporaryDirectory directory;
+  const auto files = std::move(file::open_posix(directory.path()).value());
+  constexpr std::uint64_t kSeed = 7;
+  Rng rng(kSeed);
+  Writer writer = std::move(Writer::create(*files, "s", kHeader).value());
+  writer.expect_size(1 << 20);
+  std::vector<std::string> written;
+  for (int i = 0; i < 600; ++i) {
+    if (rng.chance(0.02)) {
+      ASSERT_TRUE(writer.cut_zeros());
+    }
+    writer.expect_small_groups(!rng.chance(0.05));
+    const std::uint64_t bytes = rng.chance(0.05) ? rng.below(9'000) : rng.below(900);
+    written.emplace_back(bytes + 1, static_cast<char>('a' + i % 26));
+    ASSERT_TRUE(append(writer, {written.back()}));
+    // Through a file of its own, as the next run would after this one was killed.
+    const auto found = std::move(files->open("s", file::OpenMode::kRead).value());
+    const auto scanned = scan(*found, kHeader.stream_identity);
+    ASSERT_TRUE(scanned);
+    ASSERT_EQ(scanned->valid_end, writer.end_offset()) << "seed " << kSeed << ", record " << i;
+    ASSERT_FALSE(scanned->torn_tail);
+  }
+  EXPECT_EQ(read_back(*writer.file()), written);
 }
 
 TEST(Resuming, CutsOffWhatLiesBehindTheEndForGood) {

@@ -16,6 +16,8 @@ constexpr auto kOverhead = static_cast<std::int64_t>(segment::kRecordOverheadByt
 constexpr std::uint64_t kHeldBytesMax = 64 * 1024 * 1024;
 /// More complete segments than this waiting for a sync: the disk does not keep up.
 constexpr std::size_t kUnsyncedSegmentsMax = 16;
+/// Writes that come after each other sooner than this are worth memory of their own.
+constexpr Duration kOften = std::chrono::seconds(1);
 
 std::int64_t stored_bytes(Bytes payload) {
   return static_cast<std::int64_t>(payload.size()) + kOverhead;
@@ -417,6 +419,13 @@ void ManagedStream::close_other_writers() {
   for (ManagedStream* const other : others) other->release_writer();
 }
 
+/// Written to often, and so are many others: what the kernel keeps of a file is then no longer in
+/// the processor's caches when its turn comes again.
+bool ManagedStream::one_of_many(Instant now) const {
+  return std::ssize(context_.writers) >= context_.options.sync_together_min &&
+         now - written_at_ <= kOften && !stored_.definition.durable_before_answer();
+}
+
 void ManagedStream::finish_write(std::size_t count) {
   const Instant now = context_.env.clock.now();
   const bool was_slow = std::exchange(
@@ -451,6 +460,7 @@ void ManagedStream::finish_write(std::size_t count) {
   segment->publish(offset, next_);
   const std::int64_t size_expected = in_memory() || context_.space.low() ? 0 : segment_size();
   writer_->expect_size(static_cast<std::uint64_t>(size_expected));
+  writer_->expect_small_groups(one_of_many(now));
   const auto bytes = static_cast<std::int64_t>(offset - begin);
   log_->add_bytes(bytes);
   figures_->appended_messages.fetch_add(count, std::memory_order_relaxed);

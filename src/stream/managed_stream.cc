@@ -293,9 +293,9 @@ bool ManagedStream::close() {
   if (rescuing_ || busy_) return false;
   if (writer_) {
     const bool had_zeros = writer_->usable() && writer_->zeros_ready() > 0;
-    const auto file = writer_->file();
+    auto file = writer_->file();
     good = release_writer() && good;
-    if (had_zeros) good = file->sync().has_value() && good;
+    if (had_zeros) cut_ = std::move(file);
   }
   return store_end() && good;
 }
@@ -317,8 +317,9 @@ bool ManagedStream::store_end() {
 }
 
 bool ManagedStream::confirm_close() {
-  if (in_memory() || state_->durable()) return true;
-  return StateKeeper::sync(context_.env.disk, state_->path()).has_value();
+  if (in_memory()) return true;
+  if (cut_ && !cut_->sync()) return false;
+  return state_->durable() || StateKeeper::sync(context_.env.disk, state_->path()).has_value();
 }
 
 }  // namespace weir::stream

@@ -145,6 +145,7 @@ class ManagedStream final : public Stream, public std::enable_shared_from_this<M
   void finish(Step step, std::size_t count, Result<void> outcome);
   void finish_roll();
   void finish_write(std::size_t count);
+  [[nodiscard]] bool one_of_many(Instant now) const;
   void acknowledge(std::size_t count, SequenceNumber first);
   void reject(std::size_t count, const Error& why, metrics::Counter& counter);
   void keep_copies();
@@ -199,6 +200,7 @@ class ManagedStream final : public Stream, public std::enable_shared_from_this<M
 
   // The segment being written.
   std::optional<segment::Writer> writer_;
+  std::shared_ptr<file::File> cut_;  ///< zeros were cut off at the stop; `confirm_close` syncs it
   std::optional<std::list<ManagedStream*>::iterator> in_writers_;
   Instant written_at_{};
   SequenceNumber next_;     ///< of the next message

@@ -66,7 +66,9 @@ class Model {
   model::StreamDefinition random_definition(const std::string& stream) {
     model::StreamDefinition definition;
     definition.name = stream;
-    definition.max_size = static_cast<std::int64_t>(1'024 + rng_.below(8'192));
+    // Large enough for zeros ahead in some worlds, see `Writer::expect_small_groups`.
+    definition.max_size =
+        static_cast<std::int64_t>(1'024 + rng_.below(rng_.chance(0.2) ? 40'000 : 8'192));
     definition.stream_segment_size = static_cast<std::int64_t>(
         1'024 + rng_.below(static_cast<std::uint64_t>(*definition.max_size - 1'023)));
     if (rng_.chance(0.6)) {

@@ -1,4 +1,6 @@
 #include "base/log.h"
+#include "segment/segment.h"
+#include "stream/layout.h"
 #include "stream/test_store.h"
 
 #include <cerrno>
@@ -18,9 +20,14 @@ class ManyStreams : public ::testing::Test {
  protected:
   void SetUp() override {
     log::capture([](log::Level, const std::string&) {});
+    store.options.open_files_max = 4 * kStreams;
     const auto opened = store.open();
     ASSERT_TRUE(opened) << opened.error().what;
-    for (int i = 0; i < kStreams; ++i) ASSERT_TRUE(store.create(file_stream(name(i))));
+    for (int i = 0; i < kStreams; ++i) {
+      auto definition = file_stream(name(i));
+      definition.stream_segment_size = 64 * 1024;
+      ASSERT_TRUE(store.create(definition));
+    }
   }
   void TearDown() override { log::capture(nullptr); }
 
@@ -36,6 +43,13 @@ class ManyStreams : public ::testing::Test {
     store.clock.advance(std::chrono::seconds(1));
     store.catalog->tick();
     store.settle();
+  }
+  std::string first_segment(int i) {
+    return layout::join(layout::stream_directory(store.stream(name(i)).id()),
+                        layout::segment_name(SequenceNumber(0)));
+  }
+  std::uint64_t size_of(const std::string& path) {
+    return disk.open(path, file::OpenMode::kRead).value()->size().value();
   }
   std::uint64_t single_syncs() const {
     return disk.calls(Call::kSync) + disk.calls(Call::kSyncDirectory);
@@ -70,6 +84,43 @@ TEST_F(ManyStreams, AreSyncedByOneWaitForTheDisk) {
   for (int i = 0; i < kStreams; ++i) {
     EXPECT_EQ(store.payloads(name(i)), std::vector<std::string>{"one"});
   }
+}
+
+TEST_F(ManyStreams, WrittenOftenHaveZerosAheadThatNobodySeesAndTheStopTakesAway) {
+  const auto written = [&] { return disk.calls(Call::kWrite); };
+  for (const char* const text : {"a", "b", "c"}) append_to_each(text);
+  // Now each has zeros to go on with: what comes next is one write a message, as before.
+  const std::uint64_t before = written();
+  append_to_each("d");
+  EXPECT_EQ(written(), before + kStreams);
+  const std::vector<std::string> all{"a", "b", "c", "d"};
+  EXPECT_EQ(size_of(first_segment(0)), 12'288U);
+  for (int i = 0; i < kStreams; ++i) EXPECT_EQ(store.payloads(name(i)), all);
+
+  // Killed: the zeros are still there and no loss.
+  store.forget();
+  ASSERT_TRUE(store.open());
+  for (int i = 0; i < kStreams; ++i) EXPECT_EQ(store.payloads(name(i)), all);
+  EXPECT_EQ(store.metrics.text().find("weir_stream_lost_messages_total{reason=\"damage\"} 1"),
+            std::string::npos);
+
+  for (const char* const text : {"e", "f", "g"}) append_to_each(text);
+  ASSERT_EQ(size_of(first_segment(0)), 12'288U);
+  let_the_interval_pass();
+  const std::uint64_t syncs = disk.calls(Call::kSync);
+  store.catalog->close();
+  EXPECT_LE(disk.calls(Call::kSync), syncs + 2) << "not one wait for each stream";
+  for (int i = 0; i < kStreams; ++i) {
+    EXPECT_EQ(size_of(first_segment(i)), segment::kHeaderBytes + 7 * 25);
+  }
+}
+
+TEST_F(ManyStreams, RarelyWrittenHaveNone) {
+  append_to_each("one");
+  let_the_interval_pass();
+  store.clock.advance(std::chrono::seconds(10));
+  append_to_each("two");
+  EXPECT_EQ(size_of(first_segment(0)), segment::kHeaderBytes + 2 * 24 + 6);
 }
 
 TEST_F(ManyStreams, AreSyncedOneByOneWhereTheDiskCannotDoItTogether) {
