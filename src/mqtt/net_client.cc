@@ -60,6 +60,17 @@ Result<std::string> read_password(const std::string& file) {
   return text;
 }
 
+/// Why a broker may reset a connection that has just sent CONNECT. What it says of certificates
+/// comes behind that, and can be lost by it.
+std::string reset_hint(const Options& options) {
+  if (!options.tls) return ": does the broker expect TLS on this port?";
+  if (options.certificate_file.empty()) {
+    return ": does it want a client certificate? None is configured";
+  }
+  return fmt::format(": perhaps it does not take our client certificate {}",
+                     options.certificate_file);
+}
+
 int poll_timeout(Instant until) {
   constexpr auto kLongest = std::chrono::minutes(10);
   const Instant at = now();
@@ -247,9 +258,8 @@ void NetClient::lost(Error why) {
   if (session_->open()) {
     why = with_context(fmt::format("MQTT broker {}:{}", options_.host, options_.port),
                        std::move(why));
-    if (greeting && options_.tls && options_.certificate_file.empty() &&
-        (why.os_errno == ECONNRESET || why.os_errno == EPIPE)) {
-      why.what += ": does it want a client certificate? None is configured";
+    if (greeting && (why.os_errno == ECONNRESET || why.os_errno == EPIPE)) {
+      why.what += reset_hint(options_);
     }
   }
   session_->on_lost(now(), std::move(why));
@@ -296,7 +306,7 @@ void NetClient::wait() {
 
 void NetClient::receive() {
   const bool wanted = session_->reading_wanted();
-  if (!wanted && (ready_ & (POLLERR | POLLHUP)) != 0) {
+  if (!wanted && (ready_ & (POLLERR | POLLHUP | POLLRDHUP)) != 0) {
     // What was not read was not acknowledged either, and comes again.
     session_->on_closed(now());
     transport_.reset();

@@ -11,7 +11,6 @@ namespace weir::mqtt {
 /// Reason codes of MQTT 5 that weir sends or judges.
 inline constexpr std::uint8_t kMalformedPacket = 0x81;
 inline constexpr std::uint8_t kProtocolError = 0x82;
-inline constexpr std::uint8_t kReceiveMaximumExceeded = 0x93;
 inline constexpr std::uint8_t kTopicAliasInvalid = 0x94;
 inline constexpr std::uint8_t kPacketTooLarge = 0x95;
 

@@ -173,7 +173,12 @@ void Session::on_sent(Instant now, std::size_t bytes) {
 }
 
 bool Session::reading_wanted() const {
-  return options_.version == Version::k5 || unacknowledged_.size() < options_.receive_maximum;
+  // Some brokers of MQTT 5 send more than was agreed (mosquitto 2.0.11 does once it has a queue),
+  // and leaving them would bring the same again: they are kept waiting as those of 3.1.1 are.
+  const std::size_t slack = options_.version == Version::k5 ? 1 : 0;
+  if (unacknowledged_.size() < options_.receive_maximum + slack) return true;
+  // An owner may need to hear what became of its own messages before it can acknowledge.
+  return outgoing_.size() > 0;
 }
 
 bool Session::admit(std::string_view topic, std::size_t payload_bytes) {

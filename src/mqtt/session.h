@@ -66,8 +66,8 @@ class Session {
   std::size_t on_bytes(Instant now, Bytes received);
   /// How large the buffer for received bytes must be to hold the packet that has begun; 0: any.
   [[nodiscard]] std::size_t bytes_needed() const { return bytes_needed_; }
-  /// False: the owner has so much to acknowledge that the socket is not to be read (3.1.1 only:
-  /// in MQTT 5 the broker knows when to wait).
+  /// False: the owner has so much to acknowledge that the socket is not to be read. A broker
+  /// of 3.1.1 is held back by nothing else; one of MQTT 5 should know when to wait.
   [[nodiscard]] bool reading_wanted() const;
   /// The other side closed the connection.
   void on_closed(Instant now);

@@ -187,11 +187,6 @@ Decoded<void> Session::note_arrival(const Publish& publish) {
     return violation(kProtocolError,
                      fmt::format("used packet identifier {} for two messages", publish.packet_id));
   }
-  if (options_.version == Version::k5 && unacknowledged_.size() >= options_.receive_maximum) {
-    return violation(kReceiveMaximumExceeded,
-                     fmt::format("sent more than {} messages without waiting for acknowledgements",
-                                 options_.receive_maximum));
-  }
   unacknowledged_.add(publish.packet_id, publish.qos);
   return {};
 }
