@@ -2,8 +2,9 @@
 //
 // usage: kinesis_sink          prints "port N" and serves loopback until it is killed
 //
-// POST and PUT are both taken for PutRecords in JSON: the records are counted, and the answer, as
-// long as the service's, has a good result for each of them. GET answers what came so far,
+// POST and PUT are both taken for PutRecords of Kinesis, or PutRecordBatch of Firehose, in JSON:
+// the records are counted, and the answer, as long as the service's, has a good result for each of
+// them. GET answers what came so far,
 // {"records": N, "bytes": N, "first": seconds, "last": seconds, "calls": N} and by stream name the
 // records; GET /bodies answers the first bodies themselves, each behind its length in eight bytes,
 // for a loop that sends the same.
@@ -28,6 +29,7 @@
 namespace {
 
 constexpr std::size_t kBodiesKept = 16;
+constexpr std::size_t kRecordIdCharacters = 224;  // what Firehose's ids have
 
 [[noreturn]] void die(const char* doing) {
   std::perror(doing);
@@ -155,8 +157,9 @@ class Sink {
     bytes_ += body.size();
     add(name_in(body), count);
     if (kept_.size() < kBodiesKept) kept_.emplace_back(body);
-    std::string& text = answers_[count];
-    if (text.empty()) text = with_head(results(count));
+    const bool firehose = body.starts_with("{\"DeliveryStreamName\"");
+    std::string& text = (firehose ? firehose_answers_ : answers_)[count];
+    if (text.empty()) text = with_head(firehose ? firehose_results(count) : results(count));
     return text;
   }
 
@@ -174,6 +177,15 @@ class Sink {
     for (std::size_t i = 0; i < count; ++i) {
       text += R"({"SequenceNumber":"49543463076548007577105092703039560359975228518395019266",)"
               R"("ShardId":"shardId-000000000000"},)";
+    }
+    if (count > 0) text.pop_back();
+    return text + "]}";
+  }
+
+  static std::string firehose_results(std::size_t count) {
+    std::string text = R"({"Encrypted":false,"FailedPutCount":0,"RequestResponses":[)";
+    for (std::size_t i = 0; i < count; ++i) {
+      text += "{\"RecordId\":\"" + std::string(kRecordIdCharacters, 'r') + "\"},";
     }
     if (count > 0) text.pop_back();
     return text + "]}";
@@ -213,6 +225,7 @@ class Sink {
   std::unordered_map<int, Connection> connections_;
   std::map<std::string, std::size_t, std::less<>> by_stream_;
   std::unordered_map<std::size_t, std::string> answers_;  // by the number of records
+  std::unordered_map<std::size_t, std::string> firehose_answers_;
   std::vector<std::string> kept_;
   std::size_t records_ = 0;
   std::size_t bytes_ = 0;
