@@ -72,8 +72,11 @@ class Listener {
   /// The connection is gone or was refused; `why` is what a person needs to know. A new one is
   /// tried after `next_try`.
   virtual void on_disconnected(const Error& why, Duration next_try) = 0;
-  /// The broker refused a filter; the others work.
+  /// The broker refused a filter; the others work. Told once a connection; it is asked for again
+  /// every `backoff_max`.
   virtual void on_filter_refused(std::string_view filter, std::uint8_t reason) = 0;
+  /// A filter that was refused in this connection is granted now.
+  virtual void on_filter_granted(std::string_view filter) { (void)filter; }
   virtual void on_arrival(const Arrival& arrival) = 0;
   /// All that one read of the socket held was handed over: the moment to pass a group on.
   virtual void on_arrivals_end() = 0;

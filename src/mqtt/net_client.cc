@@ -234,14 +234,14 @@ void NetClient::begin_attempt() {
   password_.reset();
   if (!options_.password_file.empty()) {
     auto password = read_password(options_.password_file);
-    if (!password) return session_->on_lost(now(), std::move(password).error());
+    if (!password) return session_->on_lost(now(), password.error());
     password_ = std::move(*password);
   }
   std::shared_ptr<TlsContext> context;
   if (options_.tls) {
     // Read again each time: certificates are replaced while programs run.
     auto made = TlsContext::make(options_);
-    if (!made) return session_->on_lost(now(), std::move(made).error());
+    if (!made) return session_->on_lost(now(), made.error());
     context = std::move(*made);
   }
   transport_ = std::make_unique<Transport>(options_, resolver_, std::move(context));
@@ -250,7 +250,10 @@ void NetClient::begin_attempt() {
 void NetClient::go_on_opening() {
   const auto open = transport_->advance(now());
   if (!open) return lost(open.error());
-  if (*open) session_->on_open(now(), std::exchange(password_, std::nullopt));
+  if (*open) {
+    session_->on_open(now(), password_);
+    password_.reset();
+  }
 }
 
 void NetClient::lost(Error why) {
@@ -262,7 +265,7 @@ void NetClient::lost(Error why) {
       why.what += reset_hint(options_);
     }
   }
-  session_->on_lost(now(), std::move(why));
+  session_->on_lost(now(), why);
   transport_.reset();
 }
 

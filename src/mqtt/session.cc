@@ -50,7 +50,7 @@ void Session::begin(Instant now) {
   output_begin_ = 0;
 }
 
-void Session::on_open(Instant now, std::optional<std::string> password) {
+void Session::on_open(Instant now, const std::optional<std::string>& password) {
   WEIR_CHECK(state_ == State::kOpening, "a connection opens that was not begun");
   now_ = now;
   state_ = State::kGreeting;
@@ -76,7 +76,7 @@ void Session::on_open(Instant now, std::optional<std::string> password) {
   encode_connect(output_, connect);
 }
 
-void Session::end(Error why) {
+void Session::end(const Error& why) {
   if (open() && state_ == State::kConnected && now_ - connected_at_ >= kSteadyAfter) {
     backoff_.reset();
   }
@@ -102,9 +102,9 @@ void Session::on_closed(Instant now) {
                         log::escaped(client_id_))));
 }
 
-void Session::on_lost(Instant now, Error why) {
+void Session::on_lost(Instant now, const Error& why) {
   now_ = now;
-  if (state_ == State::kOpening || open()) end(std::move(why));
+  if (state_ == State::kOpening || open()) end(why);
 }
 
 Instant Session::next_ping() const { return std::min(last_received_, last_sent_) + patience(); }
@@ -146,7 +146,7 @@ void Session::on_time(Instant now) {
     encode_disconnect(output_, options_.version, kProtocolError);
     return end(error("did not answer SUBSCRIBE"));
   }
-  if (!refused_.empty() && now >= refused_retry_) subscribe(std::exchange(refused_, {}));
+  if (!refused_.empty() && now >= refused_retry_) subscribe(std::exchange(refused_, {}), true);
   if (keep_alive_ <= Duration{0}) return;
   if (ping_sent_ && now >= ping_deadline()) {
     return end(error(fmt::format(
@@ -248,12 +248,12 @@ void Session::acknowledge(const std::vector<Receipt>& receipts) {
   }
 }
 
-void Session::subscribe(const std::vector<std::string>& filters) {
+void Session::subscribe(const std::vector<std::string>& filters, bool again) {
   for (std::size_t first = 0; first < filters.size(); first += kFiltersInPacketMax) {
     const std::size_t count = std::min(kFiltersInPacketMax, filters.size() - first);
     const auto begin = filters.begin() + static_cast<std::ptrdiff_t>(first);
-    Subscription subscription{outgoing_.take_id(),
-                              {begin, begin + static_cast<std::ptrdiff_t>(count)}};
+    Subscription subscription{
+        outgoing_.take_id(), {begin, begin + static_cast<std::ptrdiff_t>(count)}, again};
     const std::vector<std::string_view> views(subscription.filters.begin(),
                                               subscription.filters.end());
     encode_subscribe(output_, options_.version, subscription.packet_id, views);

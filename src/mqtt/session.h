@@ -60,7 +60,7 @@ class Session {
   /// The try begins; it has `connect_timeout` until CONNACK.
   void begin(Instant now);
   /// Bytes can go both ways. `password` is none if there is no password file.
-  void on_open(Instant now, std::optional<std::string> password);
+  void on_open(Instant now, const std::optional<std::string>& password);
   /// Takes whole packets from the front of what was received; how many bytes is the result. What
   /// is left belongs to the next call, longer.
   std::size_t on_bytes(Instant now, Bytes received);
@@ -72,7 +72,7 @@ class Session {
   /// The other side closed the connection.
   void on_closed(Instant now);
   /// The connection failed, or could not be made.
-  void on_lost(Instant now, Error why);
+  void on_lost(Instant now, const Error& why);
   void on_time(Instant now);
   /// When `on_time`, or a new connection, is due; `Instant::max()`: never.
   [[nodiscard]] Instant next_event() const;
@@ -95,6 +95,7 @@ class Session {
   struct Subscription {
     std::uint16_t packet_id = 0;
     std::vector<std::string> filters;
+    bool again = false;  ///< they were refused before
   };
 
   Decoded<void> take(const PacketView& packet);
@@ -104,14 +105,16 @@ class Session {
   Decoded<void> take_puback(const PacketView& packet);
   Decoded<void> take_pubrel(const PacketView& packet);
   Decoded<void> take_suback(const PacketView& packet);
+  Decoded<void> judge_filter(const Subscription& subscription, std::size_t index,
+                             std::uint8_t reason);
   Decoded<void> take_disconnect(const PacketView& packet);
   Decoded<void> take_too_large(const Split& split, Bytes received, std::size_t& taken);
   Decoded<void> note_arrival(const Publish& publish);
   Decoded<void> split_off(Bytes received, std::size_t& taken);
 
-  void end(Error why);
+  void end(const Error& why);
   void connected(const Connack& connack);
-  void subscribe(const std::vector<std::string>& filters);
+  void subscribe(const std::vector<std::string>& filters, bool again);
   void send_waiting();
   void answer(std::uint64_t token, std::size_t cost, std::uint8_t reason, std::string_view text);
   [[nodiscard]] std::size_t output_bytes() const { return output_.size() - output_begin_; }

@@ -158,7 +158,7 @@ void Session::connected(const Connack& connack) {
   if (!connack.assigned_client_id.empty()) client_id_ = connack.assigned_client_id;
   outgoing_.begin_connection(connack.session_present);
   listener_.on_connected(connack.session_present);
-  subscribe(options_.filters);
+  subscribe(options_.filters, false);
   send_waiting();
 }
 
@@ -263,19 +263,30 @@ Decoded<void> Session::take_suback(const PacketView& packet) {
   }
   for (std::size_t i = 0; i < subscription.filters.size(); ++i) {
     const auto reason = std::to_integer<std::uint8_t>(suback->reasons[i]);
-    const std::string& filter = subscription.filters[i];
-    if (reason > 2 && reason < 0x80) {
-      return violation(kMalformedPacket, fmt::format("sent SUBACK with reason {:#04x}", reason));
-    }
-    if (reason >= 0x80) {
-      if (refused_.empty()) refused_retry_ = now_ + options_.backoff_max;
-      refused_.push_back(filter);
-      listener_.on_filter_refused(filter, reason);
-    } else if (reason == 0) {
-      log::warn("The broker delivers without acknowledgement; messages can be lost on the way.",
-                {{"broker", broker_}, {"filter", filter}});
-    }
+    if (auto judged = judge_filter(subscription, i, reason); !judged) return judged;
   }
+  return {};
+}
+
+Decoded<void> Session::judge_filter(const Subscription& subscription, std::size_t index,
+                                    std::uint8_t reason) {
+  constexpr std::uint8_t kRefusals = 0x80;
+  constexpr std::uint8_t kQosMax = 2;
+  const std::string& filter = subscription.filters[index];
+  if (reason > kQosMax && reason < kRefusals) {
+    return violation(kMalformedPacket, fmt::format("sent SUBACK with reason {:#04x}", reason));
+  }
+  if (reason >= kRefusals) {
+    if (refused_.empty()) refused_retry_ = now_ + options_.backoff_max;
+    refused_.push_back(filter);
+    if (!subscription.again) listener_.on_filter_refused(filter, reason);
+    return {};
+  }
+  if (reason == 0) {
+    log::warn("The broker delivers without acknowledgement; messages can be lost on the way.",
+              {{"broker", broker_}, {"filter", filter}});
+  }
+  if (subscription.again) listener_.on_filter_granted(filter);
   return {};
 }
 

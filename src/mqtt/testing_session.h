@@ -28,6 +28,9 @@ class Diary final : public Listener {
   void on_filter_refused(std::string_view filter, std::uint8_t reason) override {
     add(fmt::format("refused {} {:#04x}", filter, reason));
   }
+  void on_filter_granted(std::string_view filter) override {
+    add(fmt::format("granted {}", filter));
+  }
   void on_arrival(const Arrival& arrival) override {
     add(fmt::format("{}={}{}{}", arrival.topic, as_text(arrival.payload),
                     arrival.retained ? " retained" : "", arrival.duplicate ? " again" : ""));
