@@ -1,7 +1,9 @@
 #include "destination/json_reader.h"
 
+#include "base/bytes.h"
 #include "destination/json_text.h"
 
+#include <bit>
 #include <cstdint>
 #include <cstring>
 #include <optional>
@@ -11,18 +13,19 @@ namespace {
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
-// True when none of the eight bytes at `at` ends or interrupts plain text in a string: a quote, a
-// backslash, a control character or a byte outside ASCII.
-bool eight_plain(const char* at) {
+// How many of the eight bytes at `at` are plain text in a string, up to the first that ends or
+// interrupts it: a quote, a backslash, a control character or a byte outside ASCII.
+std::size_t plain_of_eight(const char* at) {
   constexpr std::uint64_t kOnes = 0x0101010101010101ULL;
   constexpr std::uint64_t kHigh = 0x8080808080808080ULL;
-  std::uint64_t word = 0;
-  std::memcpy(&word, at, sizeof word);
+  const auto word = load_little<std::uint64_t>(reinterpret_cast<const std::byte*>(at));
+  // The lowest bit that is set is right in each of these; a borrow may set others above it.
   const auto zero_in = [](std::uint64_t v) { return (v - kOnes) & ~v & kHigh; };
   const std::uint64_t quotes = zero_in(word ^ (kOnes * '"'));
   const std::uint64_t slashes = zero_in(word ^ (kOnes * '\\'));
   const std::uint64_t controls = (word - kOnes * 0x20) & ~word & kHigh;
-  return (quotes | slashes | controls | (word & kHigh)) == 0;
+  const std::uint64_t any = quotes | slashes | controls | (word & kHigh);
+  return any == 0 ? 8 : static_cast<std::size_t>(std::countr_zero(any)) / 8;
 }
 
 std::optional<std::uint32_t> four_hex(std::string_view text) {
@@ -150,7 +153,11 @@ bool JsonReader::next_element() { return next(']'); }
 bool JsonReader::scan_string(std::string_view& raw, bool& escaped) {
   const std::size_t begin = at_;
   while (at_ < text_.size()) {
-    while (text_.size() - at_ >= 8 && eight_plain(text_.data() + at_)) at_ += 8;
+    while (text_.size() - at_ >= 8) {
+      const std::size_t plain = plain_of_eight(text_.data() + at_);
+      at_ += plain;
+      if (plain < 8) break;
+    }
     if (at_ >= text_.size()) break;
     const auto c = static_cast<unsigned char>(text_[at_]);
     if (c == '"') {

@@ -2,6 +2,8 @@
 
 #include "base/log.h"
 
+#include <array>
+#include <cstring>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
@@ -10,6 +12,13 @@ namespace weir::destination::kinesis {
 namespace {
 
 using Json = nlohmann::json;
+
+constexpr auto kHexPairs = [] {
+  constexpr char kDigits[] = "0123456789abcdef";
+  std::array<std::array<char, 2>, 256> pairs{};
+  for (std::size_t i = 0; i < pairs.size(); ++i) pairs[i] = {kDigits[i >> 4], kDigits[i & 15]};
+  return pairs;
+}();
 
 Result<void> check_pointer(const std::string& text) {
   try {
@@ -112,13 +121,14 @@ void KeyMaker::uuid(std::string& text) {
   // Version 4, variant 1.
   const std::uint64_t high = (rng_.next() & ~0xf000ULL) | 0x4000ULL;
   const std::uint64_t low = (rng_.next() & ~(3ULL << 62U)) | (2ULL << 62U);
-  constexpr char kDigits[] = "0123456789abcdef";
   text.assign(36, '-');
-  std::size_t at = 0;
-  for (unsigned i = 0; i < 32; ++i) {
-    if (i == 8 || i == 12 || i == 16 || i == 20) ++at;
-    const std::uint64_t half = i < 16 ? high : low;
-    text[at++] = kDigits[(half >> (60U - 4U * (i % 16U))) & 15U];
+  // Where the two digits of each byte stand; in between are the hyphens.
+  constexpr std::array<std::uint8_t, 16> kPlaces = {0,  2,  4,  6,  9,  11, 14, 16,
+                                                    19, 21, 24, 26, 28, 30, 32, 34};
+  for (unsigned i = 0; i < 16; ++i) {
+    const std::uint64_t half = i < 8 ? high : low;
+    const auto byte = static_cast<std::uint8_t>(half >> (56U - 8U * (i % 8U)));
+    std::memcpy(text.data() + kPlaces[i], kHexPairs[byte].data(), 2);
   }
 }
 
