@@ -341,8 +341,9 @@ void NetClient::receive() {
 }
 
 void NetClient::last_words() {
+  const bool connected = session_->state() == Session::State::kConnected;
   session_->stop();
-  if (!transport_ || !transport_->open()) {
+  if (!connected || !transport_ || !transport_->open()) {
     transport_.reset();
     return;
   }

@@ -156,6 +156,12 @@ void Session::connected(const Connack& connack) {
   maximum_qos_ = connack.maximum_qos;
   broker_packet_bytes_max_.store(connack.packet_bytes_max, std::memory_order_relaxed);
   if (!connack.assigned_client_id.empty()) client_id_ = connack.assigned_client_id;
+  if (connack.session_expiry_s == 0U && options_.session_expiry > Duration{0}) {
+    log::warn(
+        "The broker forgets this client when the connection ends; what is published meanwhile "
+        "does not come.",
+        {{"broker", broker_}, {"client_id", client_id_}});
+  }
   outgoing_.begin_connection(connack.session_present);
   listener_.on_connected(connack.session_present);
   subscribe(options_.filters, false);

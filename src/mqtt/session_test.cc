@@ -1,3 +1,4 @@
+#include "base/log.h"
 #include "mqtt/testing_session.h"
 
 #include <gmock/gmock.h>
@@ -92,6 +93,17 @@ TEST_F(SessionTest, a_broker_that_never_answers_subscribe_is_left) {
   EXPECT_FALSE(session->open());
   EXPECT_EQ(sent_hex(), "e00182");
   EXPECT_THAT(diary.reasons.back(), HasSubstr("did not answer SUBSCRIBE"));
+}
+
+TEST_F(SessionTest, a_broker_that_will_forget_us_is_told_of) {
+  static std::vector<std::string> said;
+  said.clear();
+  log::capture([](log::Level, const std::string& line) { said.push_back(line); });
+  options.filters.clear();
+  connect("20080000051100000000");  // it keeps the session for 0 s
+  log::capture(nullptr);
+  ASSERT_EQ(said.size(), 1U);
+  EXPECT_THAT(said[0], HasSubstr("The broker forgets this client"));
 }
 
 // --- Refusals, and what is no broker ---

@@ -89,7 +89,7 @@ std::string refused_words(X509_STORE_CTX* check, const Options& options) {
       depth == 0
           ? fmt::format("the broker's certificate '{}'", subject_of(certificate))
           : fmt::format("'{}', an authority of the broker's certificate,", subject_of(certificate));
-  switch (code) {
+  switch (certificate == nullptr ? X509_V_ERR_UNSPECIFIED : code) {
     case X509_V_ERR_HOSTNAME_MISMATCH:
     case X509_V_ERR_IP_ADDRESS_MISMATCH:
       return fmt::format("{} is for {}, not for '{}'", whose, names_of(certificate), options.host);

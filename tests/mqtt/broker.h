@@ -150,8 +150,9 @@ class Broker {
   Directory directory;
 
   void start() {
-    // Another program may take the port before mosquitto does; the next one then.
-    for (int tries = 0; tries < 20; ++tries) {
+    // Another program may have the port for a moment; a broker that has no clients yet takes
+    // another.
+    for (int tries = 0; tries < 200; ++tries) {
       if (port_ == 0) port_ = free_port();
       std::string text =
           "listener " + std::to_string(port_) + " 127.0.0.1\n" + listener_ +
@@ -168,8 +169,7 @@ class Broker {
         if (line.find(" running") != std::string::npos) return;
       }
       ASSERT_NE(all.find("Address already in use"), std::string::npos) << all;
-      ASSERT_FALSE(was_running_) << "the port of a broker that is restarted was taken";
-      port_ = 0;
+      if (!was_running_) port_ = 0;
     }
     FAIL() << "no free port";
   }

@@ -48,8 +48,11 @@ TEST_P(BothVersions, messages_of_others_arrive_in_order_and_are_done_with) {
   again.start();
   ASSERT_TRUE(again.wait_connected());
   broker.publish("in/1", {"last"});
-  ASSERT_TRUE(again.wait_messages(1));
-  EXPECT_EQ(again.payloads(), std::vector<std::string>{"last"});
+  ASSERT_TRUE(again.wait([](const auto& seen) {
+    return !seen.messages.empty() && seen.messages.back().payload == "last";
+  }));
+  // Only what the broker had not yet read of our acknowledgements may come again.
+  EXPECT_LT(again.payloads().size(), 1'001U);
   EXPECT_EQ(again.seen().with_session, 1);
 }
 
@@ -396,8 +399,11 @@ TEST(MqttLive, a_stop_in_a_flood_keeps_what_was_acknowledged) {
     return !seen.messages.empty() && seen.messages.back().payload == "20000";
   })) << rest.payloads().size();
   EXPECT_THAT(rest.seen().losses, IsEmpty());
-  // Everything seen was acknowledged before the stop, so nothing comes twice.
-  EXPECT_EQ(rest.payloads(), numbers(static_cast<int>(got) + 1, 20'000));
+  // No gap; and what was acknowledged in time does not come twice.
+  const int first = std::stoi(rest.payloads()[0]);
+  EXPECT_GT(first, 1);
+  EXPECT_LE(first, static_cast<int>(got) + 1);
+  EXPECT_EQ(rest.payloads(), numbers(first, 20'000));
 }
 
 TEST(MqttLive, many_threads_publish_at_once) {
