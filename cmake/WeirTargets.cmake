@@ -23,6 +23,10 @@ function(weir_folder name)
   if(tests)
     add_executable(${name}_test ${tests})
     target_link_libraries(${name}_test PRIVATE weir_${name} GTest::gmock GTest::gtest_main)
+    if(NOT WEIR_SANITIZE STREQUAL "")
+      # Optimising the tests themselves takes most of a sanitizer build's time and gains nothing.
+      target_compile_options(${name}_test PRIVATE -O0)
+    endif()
     # Where golden files and documents are, for tests that compare with them.
     target_compile_definitions(${name}_test PRIVATE WEIR_SOURCE_ROOT="${CMAKE_SOURCE_DIR}")
     gtest_discover_tests(${name}_test TEST_PREFIX ${name}. DISCOVERY_MODE PRE_TEST
