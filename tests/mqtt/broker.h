@@ -341,6 +341,28 @@ inline Options options_for(const Broker& broker, Version version = Version::k5) 
   return options;
 }
 
+/// Publishes to "in/x" as much as may wait while the broker stands still, then lets it go on. What
+/// went wrong, or nothing.
+inline std::string publish_to_a_stopped_broker(Owner& owner, Broker& broker) {
+  const auto payload = [](std::uint64_t number) {
+    return std::to_string(number) + std::string(30'000 + number * 37, 'x');
+  };
+  broker.signal(SIGSTOP);
+  std::uint64_t token = 0;
+  while (owner.client->publish(token + 1, "in/x", payload(token + 1))) ++token;
+  broker.signal(SIGCONT);
+  if (token < 50) return "only " + std::to_string(token) + " may wait";
+  if (!owner.wait_published(token)) return "not everything was answered";
+  if (!owner.wait_messages(token)) return "not everything came back";
+  const Owner::Seen seen = owner.seen();
+  for (std::uint64_t i = 0; i < token; ++i) {
+    if (seen.published[i].token != i + 1) return "an answer is out of order";
+    if (seen.messages[i].payload != payload(i + 1)) return "a message is not what was sent";
+  }
+  if (!owner.client->publish(token + 1, "in/x", "more")) return "nothing more may wait";
+  return seen.losses.empty() ? "" : "the connection was lost";
+}
+
 inline std::vector<std::string> numbers(int from, int to) {
   std::vector<std::string> all;
   for (int i = from; i <= to; ++i) all.push_back(std::to_string(i));

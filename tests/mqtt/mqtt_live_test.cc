@@ -1,7 +1,9 @@
 #include "broker.h"
 #include "destination/testing/raw_server.h"
+#include "gate.h"
 
 #include <gmock/gmock.h>
+#include <set>
 #include <thread>
 
 namespace weir::mqtt {
@@ -180,6 +182,13 @@ TEST_P(BothVersions, a_broker_that_stands_still_is_noticed) {
   EXPECT_TRUE(owner.wait([](const auto& seen) { return seen.messages.back().payload == "after"; }));
 }
 
+TEST_P(BothVersions, a_broker_that_reads_slowly_gets_everything_in_the_end) {
+  Owner owner(options());
+  owner.start();
+  ASSERT_TRUE(owner.wait_connected());
+  EXPECT_EQ(testing::publish_to_a_stopped_broker(owner, broker), "");
+}
+
 TEST_P(BothVersions, a_second_client_with_our_name_is_thought_of) {
   Owner owner(options());
   owner.start();
@@ -187,6 +196,66 @@ TEST_P(BothVersions, a_second_client_with_our_name_is_thought_of) {
   Owner other(options());
   other.start();
   EXPECT_THAT(owner.first_loss(), HasSubstr("client id 'weir-test'"));
+}
+
+/// The first time of each, in order.
+std::vector<std::string> first_times(const std::vector<std::string>& all) {
+  std::vector<std::string> firsts;
+  std::set<std::string> seen;
+  for (const std::string& one : all) {
+    if (seen.insert(one).second) firsts.push_back(one);
+  }
+  return firsts;
+}
+
+TEST(MqttLive, a_connection_that_is_cut_anywhere_loses_nothing_in_either_direction) {
+  Broker broker("allow_anonymous true\nmax_queued_messages 0\n");
+  broker.start();
+  for (const std::uint64_t seed : {1U, 2U, 3U}) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    testing::Gate gate(broker.port(), seed, 25, 20'000);
+    Program subscriber({"mosquitto_sub", "-h", "127.0.0.1", "-p", std::to_string(broker.port()),
+                        "-q", "1", "-t", "out/#", "-t", "ready", "-F", "%p"});
+    std::string line;
+    std::jthread greeter([&broker](const std::stop_token& stop) {
+      while (!stop.stop_requested()) broker.publish("ready", {"ready"});
+    });
+    ASSERT_TRUE(subscriber.line(line));
+    greeter.request_stop();
+    greeter.join();
+    Options options = options_for(broker, seed == 2 ? Version::k311 : Version::k5);
+    options.port = gate.port();
+    options.client_id += std::to_string(seed);
+    options.backoff_max = 20ms;
+    Owner owner(options);
+    owner.start();
+    ASSERT_TRUE(owner.wait_connected());
+    ASSERT_TRUE(owner.client->publish(1, "in/0", "start"));
+    ASSERT_TRUE(owner.wait_messages(1));
+    broker.publish("in/1", numbers(1, 3'000));
+    for (std::uint64_t i = 1; i <= 3'000; ++i) {
+      ASSERT_TRUE(owner.client->publish(i + 1, "out/n", std::to_string(i)));
+    }
+    ASSERT_TRUE(owner.wait([](const auto& seen) {
+      return !seen.messages.empty() && seen.messages.back().payload == "3000";
+    }));
+    ASSERT_TRUE(owner.wait_published(3'001));
+    EXPECT_LT(gate.cuts_left(), 20) << "hardly anything was cut";
+    std::vector<std::string> arrived = first_times(owner.payloads());
+    std::erase(arrived, "start");
+    EXPECT_EQ(arrived, numbers(1, 3'000));
+    const auto published = owner.seen().published;
+    ASSERT_EQ(published.size(), 3'001U);
+    for (std::size_t i = 0; i < published.size(); ++i) EXPECT_EQ(published[i].token, i + 1);
+    std::vector<std::string> heard;
+    while (line == "ready") ASSERT_TRUE(subscriber.line(line));
+    heard.push_back(line);
+    while (line != "3000") {
+      ASSERT_TRUE(subscriber.line(line));
+      heard.push_back(line);
+    }
+    EXPECT_EQ(first_times(heard), numbers(1, 3'000));
+  }
 }
 
 TEST(MqttLive, a_broker_sends_no_more_than_may_be_unacknowledged) {

@@ -82,6 +82,13 @@ TEST_F(Tls, messages_go_both_ways_behind_certificates_of_both_sides) {
   }
 }
 
+TEST_F(Tls, a_broker_that_reads_slowly_gets_everything_in_the_end) {
+  Owner owner(options());
+  owner.start();
+  ASSERT_TRUE(owner.wait_connected());
+  EXPECT_EQ(testing::publish_to_a_stopped_broker(owner, broker), "");
+}
+
 TEST_F(Tls, an_authority_that_is_not_ours_is_named) {
   Options with = options();
   with.ca_file = file("other-ca.pem");
