@@ -1,4 +1,4 @@
-// What /status says of credentials and redirects, as text.
+// What /status says of credentials, redirects and connectors, as text.
 
 #include "cli/status.h"
 
@@ -44,11 +44,34 @@ TEST(StatusText, ARedirectedExportSaysWhereItsMessagesGo) {
       << text;
 }
 
+TEST(StatusText, AConnectorSaysWhatItsBrokerQueuesAndAnswersAreDoing) {
+  const std::string text = shown(R"({"connectors":[
+    {"name":"line","type":"firehose","version":2,"broker":"mqtts://b:8883","mqtt_version":"5",
+     "state":"disconnected","reason":"connection refused","next_try_in_ms":4000,
+     "unacknowledged_messages":3,
+     "queues":[{"arn":"arn:lake","persistence":"memory","state":"backoff","reason":"throttled",
+                "next_try_in_ms":2000,"waiting_messages":12}],
+     "answers":{"target":"s/out","state":"idle"}},
+    {"name":"b","type":"firehose","version":5,"broker":"mqtt://b","mqtt_version":"3.1.1",
+     "state":"connected","reason":"the broker refuses to send 'x'"}]})");
+  EXPECT_TRUE(has(text,
+                  "connector line (firehose, version 2), mqtts://b:8883, MQTT 5\n"
+                  "  not connected: connection refused, next try in 4 s\n"
+                  "  3 messages not acknowledged yet\n"
+                  "  to arn:lake, in memory\n"
+                  "    throttled, next try in 2 s, 12 messages waiting\n"
+                  "  answers on s/out\n    up to date\n"))
+      << text;
+  EXPECT_TRUE(has(text, "MQTT 3.1.1\n  connected, but the broker refuses to send 'x'\n")) << text;
+}
+
 TEST(StatusText, DocumentsOfAnotherShapeDoNoHarm) {
-  for (const char* text :
-       {R"({"credentials":{}})", R"({"credentials":[1,null,"x"]})", R"({"credentials":7})",
-        R"({"credentials":[{"have":"yes","expires_ms":"x","role":[]}]})",
-        R"({"streams":[{"exports":[{"redirected_to":7}]}]})"}) {
+  for (
+      const char* text :
+      {R"({"credentials":{}})", R"({"credentials":[1,null,"x"]})", R"({"credentials":7})",
+       R"({"credentials":[{"have":"yes","expires_ms":"x","role":[]}]})",
+       R"({"streams":[{"exports":[{"redirected_to":7}]}]})", R"({"connectors":7})",
+       R"({"connectors":[7,{"queues":[1,{}],"answers":[]},{"queues":{"a":1},"answers":{"b":2}}]})"}) {
     EXPECT_FALSE(shown(text).starts_with("error")) << text;
   }
 }

@@ -18,6 +18,11 @@ using State = ConnectorView::State;
 
 constexpr auto kDrainMax = std::chrono::seconds(1);
 constexpr auto kStartAgain = std::chrono::seconds(30);
+// The largest record with every byte of it escaped fits. A broker of MQTT 5 does not send more; one
+// of 3.1.1 would send such a message again and again if it were not received and refused, so there
+// the protocol's own limit holds.
+constexpr std::uint32_t kPacketBytesMax = 8 << 20;
+constexpr std::uint32_t kPacketBytesMax311 = (std::uint32_t{1} << 28U) + 4;
 constexpr std::size_t kGroupBytesMax = std::size_t{1} << 20;
 constexpr std::size_t kGroupMessagesMax = 1'000;
 
@@ -51,6 +56,9 @@ Connector::Connector(Options options, const Environment& environment)
                [this](std::vector<mqtt::Receipt> receipts, std::size_t bytes) {
                  release(std::move(receipts), bytes);
                }}),
+      first_messages_(environment_.metrics.counter(kMessagesTotal, {options_.name, "first"})),
+      repeated_messages_(environment_.metrics.counter(kMessagesTotal, {options_.name, "again"})),
+      retained_messages_(environment_.metrics.counter(kMessagesTotal, {options_.name, "retained"})),
       reader_(options_),
       group_(std::make_shared<Group>()) {}
 
@@ -63,6 +71,8 @@ void Connector::start() {
   }
   mqtt::Options broker = options_.broker;
   broker.filters = {options_.message_topic, options_.binary_filter};
+  broker.packet_bytes_max =
+      broker.version == mqtt::Version::k5 ? kPacketBytesMax : kPacketBytesMax311;
   auto made = environment_.make_client(std::move(broker));
   if (!made) {
     log::error("A connector cannot start; it tries again.",
@@ -193,11 +203,10 @@ void Connector::on_filter_refused(std::string_view filter, std::uint8_t reason) 
 void Connector::on_arrival(const mqtt::Arrival& arrival) {
   // Not acknowledged, so the broker keeps it for the next connection.
   if (draining_) return;
-  environment_.metrics
-      .counter(kMessagesTotal, {options_.name, arrival.duplicate  ? "again"
-                                               : arrival.retained ? "retained"
-                                                                  : "first"})
-      .add();
+  auto& kind = arrival.duplicate  ? repeated_messages_
+               : arrival.retained ? retained_messages_
+                                  : first_messages_;
+  kind.add();
   if (const char* reason = reader_.read(arrival, *group_); reason != nullptr) {
     environment_.metrics.counter(kRefusedMessagesTotal, {options_.name, reason}).add();
     log::warn("A message was refused.", {{"connector", options_.name},

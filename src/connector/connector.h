@@ -105,6 +105,10 @@ class Connector final : public mqtt::Listener {
   Progress progress_;
   Intake intake_;  // core's
 
+  metrics::Counter& first_messages_;
+  metrics::Counter& repeated_messages_;
+  metrics::Counter& retained_messages_;
+
   // The client's thread.
   Reader reader_;
   std::shared_ptr<Group> group_;

@@ -102,7 +102,11 @@ class Checker {
   }
 
   void check_settings() {
-    if (!connector_.given.contains("default target")) {
+    // One that was written and is wrong was reported when it was read.
+    const bool written = connector_.keys.contains("default_delivery_stream_arn") ||
+                         connector_.keys.contains("DefaultDeliveryStreamArn") ||
+                         connector_.keys.contains("DEFAULT_DELIVERY_STREAM_ARN");
+    if (!written) {
       report("",
              "has no default_delivery_stream_arn (DefaultDeliveryStreamArn), which is required");
     }
