@@ -36,7 +36,7 @@ void catch_bus_errors() {
 // A call of its own: a variable that changes must not live where the jump lands.
 [[gnu::noinline]] void copy(std::byte* to, std::span<const Bytes> pieces) {
   for (const Bytes piece : pieces) {
-    std::memcpy(to, piece.data(), piece.size());
+    if (!piece.empty()) std::memcpy(to, piece.data(), piece.size());
     to += piece.size();
   }
 }

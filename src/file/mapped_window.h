@@ -32,7 +32,7 @@ class MappedWindow {
   void close();
 
   [[nodiscard]] bool covers(std::uint64_t offset, std::uint64_t bytes) const {
-    return offset >= begin_ && offset + bytes <= end_;
+    return offset >= begin_ && offset < end_ && bytes <= end_ - offset;
   }
 
   /// Copies `pieces` one behind the other to `offset`, which the window covers. False: any part may

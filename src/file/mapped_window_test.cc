@@ -87,6 +87,8 @@ TEST_F(SmallWrites, NeedNoCallToTheKernel) {
   EXPECT_TRUE(window.covers(5'000, 10'000));
   EXPECT_FALSE(window.covers(4'999, 1));
   EXPECT_FALSE(window.covers(14'999, 2));
+  EXPECT_FALSE(window.covers(14'999, ~std::uint64_t{0}));
+  EXPECT_FALSE(MappedWindow().covers(0, 0)) << "a closed one covers not even nothing";
   // The mapping outlives the descriptor; nothing else could write now.
   ::close(descriptor);
   const std::array<Bytes, 2> pieces{as_bytes("one "), as_bytes("two")};
