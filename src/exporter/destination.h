@@ -188,14 +188,18 @@ class Destination {
   [[nodiscard]] virtual std::string host() const = 0;
 };
 
+/// Begins a note whose export was moved by a person since: what the note says of messages before
+/// or behind a position is no longer so.
+inline constexpr char kMovedMark = '!';
+
 /// What an export remembers beside its position, for as long as it exists. Threads: any.
 class Notes {
  public:
   virtual ~Notes() = default;
-  /// "" if nothing was saved. Does not block.
+  /// "" if nothing was saved; perhaps with `kMovedMark` before what was. Does not block.
   virtual std::string load() = 0;
-  /// Durable on return, as a position is; "" removes it. At most `stream::kNoteBytesMax`. Blocks:
-  /// on disk.
+  /// Durable on return, as a position is; "" removes it. Less than `stream::kNoteBytesMax`.
+  /// Blocks: on disk.
   virtual Result<void> save(const std::string& note) = 0;
 };
 

@@ -25,11 +25,6 @@ constexpr auto kDeliveriesEndWithin = std::chrono::milliseconds(4'500);
 constexpr auto kPositionsSavedWithin = std::chrono::milliseconds(5'500);
 constexpr auto kThreadsEndWithin = std::chrono::milliseconds(6'000);
 
-Result<void> do_cursor_task(const CursorTask& task) {
-  return task.kind == CursorTask::Kind::kSave ? task.store->save(task.cursor)
-                                              : task.store->remove(task.cursor.identifier);
-}
-
 // All that the threads share. They own it together, so that one which hangs beyond `stop` does not
 // outlive what it uses.
 class Core final : public Hands {
@@ -92,7 +87,7 @@ class Core final : public Hands {
         });
         continue;
       }
-      auto outcome = do_cursor_task(*task);
+      auto outcome = carry_out(*task);
       if (task->kind == CursorTask::Kind::kSave) {
         mailbox_.post([serial = task->serial, revision = task->revision,
                        outcome = std::move(outcome)](Scheduler& scheduler) {

@@ -158,7 +158,7 @@ class Orders : public ::testing::Test, public Hands {
       if (task.kind == CursorTask::Kind::kLoad) {
         scheduler_->loaded(task.stream, task.store->load());
       } else {
-        scheduler_->saved(task.serial, task.revision, task.store->save(task.cursor));
+        scheduler_->saved(task.serial, task.revision, carry_out(task));
       }
     }
   }
@@ -249,6 +249,21 @@ TEST_F(Orders, GoingBackSendsAgainOnlyWhenConfirmed) {
   EXPECT_EQ(cursors_->find("cloud")->next, seq(17)) << "stored before it was answered";
   run_jobs();
   EXPECT_THAT(sent_, ElementsAre(17, 18, 19));
+}
+
+TEST_F(Orders, AMovedExportDoesNotTrustWhatItNotedBefore) {
+  run_jobs();
+  save();
+  ASSERT_TRUE(cursors_->save_note("cloud", "all before 20 is done"));
+  say(Kind::kMove, 17, true);
+  EXPECT_EQ(cursors_->note("cloud"), "!all before 20 is done") << "as durable as the position";
+  say(Kind::kMove, 5, true);
+  EXPECT_EQ(cursors_->note("cloud"), "!all before 20 is done") << "marked once";
+  ASSERT_TRUE(cursors_->save_note("cloud", "all before 7 is done"));
+  clock_.advance(2s);
+  run_jobs();
+  save();
+  EXPECT_EQ(cursors_->note("cloud"), "all before 7 is done") << "it goes on by itself";
 }
 
 TEST_F(Orders, GoingForwardLeavesOutOnlyWhenConfirmedAndIsCounted) {

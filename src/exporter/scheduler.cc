@@ -378,6 +378,13 @@ void Scheduler::index(Export& item) {
   touched_.insert(item.stream);
 }
 
+Result<void> carry_out(const CursorTask& task) {
+  if (task.kind != CursorTask::Kind::kSave) return task.store->remove(task.cursor.identifier);
+  // First, so that no crash leaves a moved position with a note that contradicts it.
+  if (task.moved) WEIR_RETURN_IF_ERROR(mark_moved(*task.store, task.cursor.identifier));
+  return task.store->save(task.cursor);
+}
+
 void Scheduler::plan_save(Export& item) {
   if (item.saving || item.machine.revision() == item.saved_revision) return;
   if (!item.machine.worth_saving()) return;
@@ -401,7 +408,7 @@ void Scheduler::save(Export& item, Instant now) {
   ++saves_under_way_;
   environment_.hands.keep({CursorTask::Kind::kSave, item.stream, item.serial,
                            item.machine.revision(), stream.name, stream.cursors,
-                           item.machine.cursor()});
+                           item.machine.cursor(), item.moved_revision > item.saved_revision});
 }
 
 void Scheduler::saved(std::uint64_t serial, std::uint64_t revision, const Result<void>& outcome) {

@@ -36,7 +36,11 @@ struct CursorTask {
   std::string stream_name;
   std::shared_ptr<stream::CursorStore> store;
   stream::Cursor cursor;  ///< kRemove: only its identifier
+  bool moved = false;     ///< kSave: a person moved it, see `kMovedMark`
 };
+
+/// Saves or removes a position, which `task` asks for. Blocks: on disk.
+Result<void> carry_out(const CursorTask& task);
 
 /// Does what may block for the scheduler. Results come back, later, as calls of the scheduler's
 /// `delivered`, `loaded`, `saved` and `removed`, never from inside these calls.

@@ -114,6 +114,7 @@ Result<std::string> Scheduler::move(StreamState& stream, Export& item, const Ord
   }
   if (item.job != 0) running_.at(item.job).stop.request_stop();
   item.machine.move_to(order.to, environment_.clock.now());
+  item.moved_revision = item.machine.revision();
   environment_.reporter.moved(stream.name, item.machine, from);
   changed_by_hand(stream, item);
   return "goes on at message " + number(order.to) + "; it stood at " + number(from) +

@@ -35,6 +35,7 @@ struct Scheduler::Export {
   std::optional<std::string> waits_for;
 
   std::uint64_t saved_revision;
+  std::uint64_t moved_revision = 0;  ///< when a person moved it last; 0 = never
   bool saving = false;
   bool save_soon = false;
   Instant next_save{};

@@ -25,4 +25,12 @@ class StoredNotes final : public Notes {
   const std::string identifier_;
 };
 
+/// Puts `kMovedMark` before the note of an export, if it has one. Durable on return. Blocks: on
+/// disk.
+inline Result<void> mark_moved(stream::CursorStore& store, const std::string& identifier) {
+  const std::string note = store.note(identifier);
+  if (note.empty() || note.front() == kMovedMark) return {};
+  return store.save_note(identifier, kMovedMark + note);
+}
+
 }  // namespace weir::exporter

@@ -85,22 +85,33 @@ void S3Destination::recall() {
   recalled_ = true;
   if (!setup_.notes) return;
   const std::string text = setup_.notes->load();
-  if (text.empty()) return;
-  if (auto note = decode_note(text)) {
-    note_ = std::move(*note);
-    note_is_inherited_ = true;
-  } else {
+  if (!text.empty() && !inherit(text)) {
     log::warn("What an S3 export had noted is unreadable; what it did last may be done again.",
               {{"stream", setup_.stream_name}, {"destination", setup_.identifier}});
   }
+}
+
+// What an earlier process noted. False: it cannot be read.
+bool S3Destination::inherit(std::string_view text) {
+  const bool moved = !text.empty() && text.front() == exporter::kMovedMark;
+  auto note = decode_note(text.substr(moved ? 1 : 0));
+  if (!note) return false;
+  note_ = std::move(*note);
+  if (moved) {
+    // Tasks before the noted one are to be done again. What it says of an upload is still so.
+    note_.task = -1;
+    note_.end.reset();
+  }
+  note_is_inherited_ = note_.task >= 0;
+  return true;
 }
 
 void S3Destination::farewell(const exporter::Farewell& farewell, std::stop_token stop) {
   stop_ = stop;
   if (!recalled_) {
     recalled_ = true;
-    note_ = decode_note(farewell.note).value_or(Note{});
-    note_is_inherited_ = note_.task >= 0;
+    // An unreadable one is as none: its tasks may be told of twice.
+    static_cast<void>(inherit(farewell.note));
   }
   const auto notes = std::move(setup_.notes);  // they go with the export
   setup_.notes = nullptr;

@@ -15,6 +15,7 @@
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace weir::destination::s3 {
@@ -66,6 +67,7 @@ class S3Destination final : public exporter::Destination, private UploadEvents {
   void left_behind(const std::string& why) override;
 
   void recall();
+  bool inherit(std::string_view text);
   bool take_up(const exporter::Message& message, const std::stop_token& stop);
   bool give_up_other_upload(const std::stop_token& stop);
   exporter::Outcome work(const exporter::Message& message, const std::stop_token& stop);

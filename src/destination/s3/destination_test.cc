@@ -517,6 +517,20 @@ TEST_F(S3, GoingBackInTheSameRunDoesTasksAgain) {
   EXPECT_EQ(statuses(0), "2020");
 }
 
+TEST_F(S3, GoingBackBeforeARestartDoesTasksAgainToo) {
+  file("a", 10);
+  file("big", kLarge);
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(deliver(i, task("a")).verdict, Verdict::kDelivered);
+  s3.faults = {{"Complete", refusal(503, "SlowDown")}};
+  EXPECT_EQ(deliver(2, task("big")).verdict, Verdict::kRetry);
+  EXPECT_EQ(s3.uploads.size(), 1U);
+  notes->text = exporter::kMovedMark + notes->text;
+  restart();
+  EXPECT_EQ(deliver(0, task("a")).verdict, Verdict::kDelivered);
+  EXPECT_EQ(statuses(0), "2020");
+  EXPECT_TRUE(s3.uploads.empty()) << "what was begun for another task is taken away";
+}
+
 TEST_F(S3, AnUploadOfATaskThatWasLeftIsAborted) {
   file("a", 10);
   file("big", kLarge);
