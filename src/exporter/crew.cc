@@ -3,6 +3,7 @@
 #include "base/mutex.h"
 
 #include <pthread.h>
+#include <sys/resource.h>
 #include <utility>
 
 namespace weir::exporter {
@@ -17,7 +18,7 @@ struct Crew::Ended {
 Crew::Crew() : ended_(std::make_shared<Ended>()) {}
 Crew::~Crew() { join(std::chrono::steady_clock::now() + std::chrono::hours(1)); }
 
-void Crew::start(const std::string& name, std::function<void()> work) {
+void Crew::start(const std::string& name, std::function<void()> work, int niceness) {
   std::size_t index = 0;
   {
     const MutexLock lock(ended_->mutex);
@@ -25,7 +26,9 @@ void Crew::start(const std::string& name, std::function<void()> work) {
     ended_->ended.push_back(false);
     ++ended_->running;
   }
-  std::thread thread([ended = ended_, index, work = std::move(work)]() mutable {
+  std::thread thread([ended = ended_, index, niceness, work = std::move(work)]() mutable {
+    // On Linux these are of the calling thread alone, and everybody may be nicer.
+    if (niceness > 0) setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + niceness);
     work();
     work = nullptr;  // lets go of what it owns before anybody is told
     const MutexLock lock(ended->mutex);

@@ -21,8 +21,9 @@ class Crew {
   Crew(const Crew&) = delete;
   Crew& operator=(const Crew&) = delete;
 
-  /// Runs `work` on a thread of its own. `work` must own all it uses: see `join`.
-  void start(const std::string& name, std::function<void()> work);
+  /// Runs `work` on a thread of its own. `work` must own all it uses: see `join`. A thread that is
+  /// nicer than the others (`nice(2)`) leaves them the processor when there is not enough for all.
+  void start(const std::string& name, std::function<void()> work, int niceness = 0);
 
   /// Waits for the threads to end, at most until `deadline` on the steady clock, then lets go of
   /// the rest. Returns how many were still running.

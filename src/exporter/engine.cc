@@ -25,6 +25,9 @@ constexpr auto kDeliveriesEndWithin = std::chrono::milliseconds(4'500);
 constexpr auto kPositionsSavedWithin = std::chrono::milliseconds(5'500);
 constexpr auto kThreadsEndWithin = std::chrono::milliseconds(6'000);
 
+// A backlog may take whatever is left of the processors, but those who append come first.
+constexpr int kNicenessOfDeliveries = 10;
+
 // All that the threads share. They own it together, so that one which hangs beyond `stop` does not
 // outlive what it uses.
 class Core final : public Hands {
@@ -143,9 +146,12 @@ class ThreadedEngine final : public Engine {
   ThreadedEngine(const Options& options, Environment environment)
       : core_(std::make_shared<Core>(options, std::move(environment))) {
     for (std::int64_t i = 0; i < options.worker_count; ++i) {
-      crew_.start("weir-export-" + std::to_string(i), [core = core_] { core->run_worker(); });
+      crew_.start(
+          "weir-export-" + std::to_string(i), [core = core_] { core->run_worker(); },
+          kNicenessOfDeliveries);
     }
-    crew_.start("weir-lookahead", [core = core_] { core->run_lookahead(); });
+    crew_.start(
+        "weir-lookahead", [core = core_] { core->run_lookahead(); }, kNicenessOfDeliveries);
     crew_.start("weir-cursors", [core = core_] { core->run_saver(); });
     crew_.start("weir-scheduler", [core = core_] { core->run_scheduler(); });
   }

@@ -5,8 +5,10 @@
 #include "base/rng.h"
 #include "exporter/fakes.h"
 
+#include <algorithm>
 #include <atomic>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <thread>
 
 namespace weir::exporter {
@@ -148,6 +150,18 @@ TEST_F(EngineTest, ABacklogIsPreparedAheadAndComesWholeAndInOrderWhateverFails) 
     ASSERT_EQ(all[i].second, log_->payload(static_cast<std::int64_t>(i)));
   }
   EXPECT_EQ(status().exported_messages_count, 20'011);
+}
+
+TEST_F(EngineTest, DeliveriesLeaveTheProcessorToThoseWhoAppend) {
+  std::atomic<int> niceness{-100};
+  export_with([&](const Batch&, const std::stop_token&) {
+    niceness = getpriority(PRIO_PROCESS, 0);
+    return Outcome::delivered();
+  });
+  define({{fake::config("cloud"), true}});
+  append(1);
+  ASSERT_TRUE(eventually([&] { return niceness != -100; }));
+  EXPECT_EQ(niceness, std::min(getpriority(PRIO_PROCESS, 0) + 10, 19));
 }
 
 TEST_F(EngineTest, GoesOnAfterARestartWhereItWas) {
