@@ -3,10 +3,15 @@
 libcurl PUTs of the same bodies to the same endpoint in the same round; median of the rounds.
 
 usage: bench/drain.py [--rounds 5] [--messages 1000000] [--build build/release] [--data DIR] [--exports 1,10]
+       bench/drain.py --beside [--rounds 3]
+       bench/drain.py --limit 8000 [--seconds 60]
 
 Figures: messages and bytes of request bodies a second, weir's ratio to the loop, processor seconds
 for a million messages, weir's largest memory, and for several exports the share of the slowest at
 the moment the first was done.
+
+--beside: what appends lose while 1 GiB drains from the stream they go to. --limit: the rate that a bandwidth limit,
+in kbit/s, comes to over the seconds, with five exports.
 """
 import argparse, json, os, shutil, statistics, subprocess, tempfile, time, urllib.request
 
@@ -37,11 +42,11 @@ def peak_memory_kib(pid):
         return next(int(line.split()[1]) for line in f if line.startswith("VmHWM"))
 
 
-def configure(path, directory, names, sink):
+def configure(path, directory, names, sink, more=""):
     text = (f"store:\n  directory: {directory}/store\nserver:\n  port: 0\n  authenticate_client: false\n"
             "admin:\n  port: -1\n")
     if sink:
-        text += (f"export:\n  aws:\n    region: eu-west-1\n"
+        text += (f"export:\n{more}  aws:\n    region: eu-west-1\n"
                  f"    service_endpoint_urls: {{kinesis: \"http://127.0.0.1:{sink}\"}}\nstreams:\n")
         for name in names:
             text += (f"  - name: {name}\n    max_size_bytes: {64 << 30}\n    exports:\n"
@@ -105,6 +110,97 @@ def drain(build, data, exports, messages):
         shutil.rmtree(directory, ignore_errors=True)
 
 
+def append(build, port, *options):
+    done = subprocess.run([f"{build}/bench/wire_load", "weir", str(port), "append", *map(str, options)], check=True,
+                          capture_output=True, text=True)
+    return json.loads(done.stdout)["rate"]
+
+
+BACKLOG = 1 << 21  # messages: 1 GiB
+BESIDE = {"one waiting client": (60_000, 1), "one client, 1,000 in flight": (1_500_000, 1000)}
+
+
+def beside(build, data, work):
+    """Rates of appends alone and beside a drain, what was drained meanwhile, and weir's memory."""
+    count, window = work
+    load = ("--messages", count, "--window", window, "--existing")
+    directory = tempfile.mkdtemp(prefix="drain-", dir=data)
+    os.mkdir(f"{directory}/store", 0o700)
+    config = f"{directory}/weir.yaml"
+    try:
+        configure(config, directory, ["load0"], None)
+        weir, port = run_weir(build, directory, config)
+        append(build, port, "--messages", BACKLOG, "--window", 1000)
+        stop(weir)  # everything is on the disk before either measurement
+        weir, port = run_weir(build, directory, config)
+        alone = append(build, port, *load)
+        stop(weir)
+        sink, sink_port = start([f"{build}/bench/kinesis_sink"])
+        configure(config, directory, ["load0"], sink_port)
+        weir, port = run_weir(build, directory, config)
+        begun = time.monotonic()
+        with_drain = append(build, port, *load)
+        took = time.monotonic() - begun
+        drained = figures(sink_port)["records"]
+        memory = peak_memory_kib(weir.pid) / 1024
+        weir.kill()
+        weir.wait()
+        sink.kill()
+        sink.wait()
+        if drained >= BACKLOG + count:
+            raise RuntimeError("the backlog was drained before the appends were done")
+        return {"alone": alone, "beside": with_drain, "lost": 1 - with_drain / alone, "memory": memory,
+                "drained": drained / took}
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def limited(build, data, kilobits, seconds):
+    """Bytes of bodies a second over the time, under a limit."""
+    exports = 5
+    directory = tempfile.mkdtemp(prefix="drain-", dir=data)
+    os.mkdir(f"{directory}/store", 0o700)
+    config = f"{directory}/weir.yaml"
+    names = [f"load{i}" for i in range(exports)]
+    try:
+        configure(config, directory, names, None)
+        weir, port = run_weir(build, directory, config)
+        append(build, port, "--messages", int(kilobits * 125 * (seconds + 10) / 512), "--window", 1000, "--streams", exports)
+        stop(weir)
+        sink, sink_port = start([f"{build}/bench/kinesis_sink"])
+        configure(config, directory, names, sink_port, f"  max_bandwidth_kbps: {kilobits}\n")
+        weir, _ = run_weir(build, directory, config)
+        while figures(sink_port)["calls"] < exports:
+            time.sleep(0.01)
+        before, begun = figures(sink_port), time.monotonic()
+        time.sleep(seconds)
+        got, took = figures(sink_port), time.monotonic() - begun
+        weir.kill()
+        weir.wait()
+        sink.kill()
+        sink.wait()
+        counts = got["streams"].values()
+        return (got["bytes"] - before["bytes"]) / took, min(counts) / max(counts)
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def report_beside(options, data):
+    for name, work in BESIDE.items():
+        rounds = [beside(options.build, data, work) for _ in range(options.rounds)]
+        middle = {key: statistics.median(r[key] for r in rounds) for key in rounds[0]}
+        print(f"{name}: {middle['alone']:,.0f} appends/s alone, {middle['beside']:,.0f}/s while 1 GiB drains: "
+              f"{middle['lost']:.0%} lost (goal: less than 25 %); {middle['drained']:,.0f} messages/s drained meanwhile; "
+              f"peak memory {middle['memory']:.1f} MiB")
+
+
+def report_limit(options, data):
+    rate, share = limited(options.build, data, options.limit, options.seconds)
+    allowed = options.limit * 125
+    print(f"limit {allowed:,} bytes/s: {rate:,.0f} bytes/s of bodies over {options.seconds} s, "
+          f"{rate / allowed - 1:+.1%} (goal: within 5 %); least served of five exports: {share:.2f}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
@@ -112,9 +208,16 @@ def main():
     parser.add_argument("--build", default=os.path.join(ROOT, "build/release"))
     parser.add_argument("--data", default=None)
     parser.add_argument("--exports", default="1,10")
+    parser.add_argument("--beside", action="store_true")
+    parser.add_argument("--limit", type=int, default=None)
+    parser.add_argument("--seconds", type=int, default=60)
     options = parser.parse_args()
     data = options.data or os.path.join(options.build, "bench-data")
     os.makedirs(data, exist_ok=True)
+    if options.beside:
+        return report_beside(options, data)
+    if options.limit:
+        return report_limit(options, data)
     for exports in map(int, options.exports.split(",")):
         rounds = [drain(options.build, data, exports, options.messages) for _ in range(options.rounds)]
         middle = {key: statistics.median(r[key] for r in rounds) for key in rounds[0]}

@@ -3,7 +3,9 @@
 // time.
 //
 // usage: wire_load TARGET PORT append|read [--clients N] [--window N] [--messages N] [--streams N]
-//        [--batch N] [--bytes N] [--durable] [--pid PID]
+//        [--batch N] [--bytes N] [--durable] [--existing] [--pid PID]
+//
+// --existing: the streams are there already and are appended to.
 
 #include "load/target.h"
 
@@ -217,7 +219,7 @@ Figures append_all(int port, int pid, const Work& work, const Factory& make) {
   for (int i = 0; i < work.clients; ++i) {
     clients.push_back(std::make_unique<Client>(port, i, work, make));
   }
-  clients[0]->target().create_streams(clients[0]->fd(), work);
+  if (!work.existing) clients[0]->target().create_streams(clients[0]->fd(), work);
   const int epoll = epoll_create1(EPOLL_CLOEXEC);
   for (int i = 0; i < work.clients; ++i) {
     epoll_event event{};
@@ -289,6 +291,10 @@ int run(int argc, char** argv) {
     const std::string option = argv[i];
     if (option == "--durable") {
       work.durable = true;
+      continue;
+    }
+    if (option == "--existing") {
+      work.existing = true;
       continue;
     }
     if (i + 1 >= argc) die(option + " wants a value");

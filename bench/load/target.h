@@ -24,6 +24,7 @@ struct Work {
   std::int64_t messages = 100'000;
   int payload_bytes = 512;
   int read_batch = 100;
+  bool existing = false;  // do not create the streams
   bool durable = false;
 };
 
