@@ -10,6 +10,7 @@ import tempfile
 import unittest
 import urllib.request
 
+from certificates import make_certificates
 from exports_test import NUMBERED, ExportCase, http, kinesis
 from key_servers import KeyServer
 from sinks import REGION, HttpSink, Recorder, aws_environment, impatient
@@ -155,8 +156,8 @@ class AccountTest(KeyCase):
 
 
 class NetworkTest(KeyCase):
-    @unittest.skipUnless(shutil.which("tinyproxy"), "tinyproxy is not installed")
-    def test_exports_go_through_a_proxy_and_questions_for_keys_do_not(self):
+    def proxy(self):
+        """tinyproxy, which wants to know who asks; its port and its log."""
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
@@ -174,6 +175,11 @@ class NetworkTest(KeyCase):
             with socket.socket() as attempt:
                 return attempt.connect_ex(("127.0.0.1", port)) == 0
         eventually("the proxy listens", listening)
+        return port, log
+
+    @unittest.skipUnless(shutil.which("tinyproxy"), "tinyproxy is not installed")
+    def test_exports_go_through_a_proxy_and_questions_for_keys_do_not(self):
+        port, log = self.proxy()
         self.start(env=self.environment(http_proxy=f"http://127.0.0.1:{port}",
                                         **self.keys.environment()))
         self.client.create("pumps", exportDefinition=kinesis("telemetry"))
@@ -191,6 +197,38 @@ class NetworkTest(KeyCase):
         for call in self.recorder.calls():
             self.assertEqual(call["problems"], [], "what the proxy adds is not signed")
             self.assertNotIn("proxy-authorization", [name.lower() for name, _ in call["headers"]])
+        self.nothing_secret_was_shown()
+
+    @unittest.skipUnless(shutil.which("tinyproxy"), "tinyproxy is not installed")
+    def test_tls_goes_through_the_proxy_untouched_and_to_nobody_the_bundle_does_not_know(self):
+        certificates = make_certificates(pathlib.Path(self.enterContext(tempfile.TemporaryDirectory())))
+        self.recorder = self.enterContext(Recorder("telemetry", certificates=certificates))
+        port, log = self.proxy()
+        env = self.environment(HTTPS_PROXY=f"http://weir:proxySECRETkey@127.0.0.1:{port}",
+                               **self.keys.environment())
+        self.start(env=env)
+        self.client.create("pumps", exportDefinition=kinesis("telemetry"))
+        self.client.append_all("pumps", NUMBERED)
+        eventually("the certificate is doubted", lambda: "certificate" in self.status("pumps")["errorMessage"])
+        self.assertEqual(self.recorder.calls(), [])
+        self.client.close()
+        self.weir.stop()
+        self.weir.env["AWS_CA_BUNDLE"] = str(certificates / "ca.pem")
+        self.weir.start()
+        self.client = self.connect()
+        self.exported("pumps", 299)
+        self.assertEqual(self.recorder.stored(), NUMBERED)
+        self.assertIn("CONNECT", log.read_text())
+        self.client.close()
+        self.weir.stop()
+        # Not for this network.
+        through = log.read_text().count("CONNECT")
+        self.weir.env["NO_PROXY"] = "10.0.0.0/8,127.0.0.0/8"
+        self.weir.start()
+        self.client = self.connect()
+        self.client.append_all("pumps", [b"by itself"])
+        self.exported("pumps", 300)
+        self.assertEqual(log.read_text().count("CONNECT"), through)
         self.nothing_secret_was_shown()
 
     @unittest.skipUnless(FAKETIME, "faketime is not installed")

@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import socket
+import ssl
 import subprocess
 import threading
 import urllib.request
@@ -219,15 +220,21 @@ class Kinesalite:
 class Recorder:
     """The strict stand-in of tests/recorder, in a process of its own."""
 
-    def __init__(self, *streams, region=REGION):
+    def __init__(self, *streams, region=REGION, certificates=None):
+        """`certificates`: a directory of `make_certificates`; then it speaks TLS."""
         command = [str(ROOT / "tests" / "recorder" / "recorder.py"), "--region", region,
                    "--key", f"{AWS_KEY_ID}:{AWS_SECRET}:{AWS_SESSION}"]
         for stream in streams:
             command += ["--stream", stream]
+        self.trust = None
+        if certificates:
+            command += ["--certificate", str(certificates / "server.pem"),
+                        "--certificate-key", str(certificates / "server.key")]
+            self.trust = ssl.create_default_context(cafile=str(certificates / "ca.pem"))
         self.process = subprocess.Popen(["/usr/bin/python3", *command], stdout=subprocess.PIPE, text=True)
         word, port = self.process.stdout.readline().split()
         assert word == "port"
-        self.url = f"http://127.0.0.1:{port}"
+        self.url = f"http{'s' if certificates else ''}://127.0.0.1:{port}"
 
     def close(self):
         self.process.terminate()
@@ -242,7 +249,7 @@ class Recorder:
 
     def order(self, name, content=None):
         request = urllib.request.Request(f"{self.url}/_{name}", json.dumps(content).encode())
-        with urllib.request.urlopen(request, timeout=DEADLINE_S) as answer:
+        with urllib.request.urlopen(request, timeout=DEADLINE_S, context=self.trust) as answer:
             return json.load(answer)
 
     def faults(self, *faults):
