@@ -82,9 +82,15 @@ int validate_files(const std::vector<std::string>& files) {
   }
   std::size_t exports = 0;
   for (const auto& stream : loaded.config.streams) exports += stream.exports.size();
-  fmt::print("{}: ok, {} stream{} and {} export{} declared\n", files.front(),
-             loaded.config.streams.size(), loaded.config.streams.size() == 1 ? "" : "s", exports,
-             exports == 1 ? "" : "s");
+  const auto counted = [](std::size_t count, const char* noun) {
+    return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
+  };
+  std::string declared = counted(loaded.config.streams.size(), "stream") + " and " +
+                         counted(exports, "export") + " declared";
+  if (const std::size_t connectors = loaded.config.connectors.size(); connectors > 0) {
+    declared += ", " + counted(connectors, "connector");
+  }
+  fmt::print("{}: ok, {}\n", files.front(), declared);
   return 0;
 }
 
