@@ -183,7 +183,7 @@ Result<PartsPage> read_parts(std::string_view body) {
   for (const auto& node : list.children("Part")) {
     const auto number = number_of(node, "PartNumber");
     const auto bytes = number_of(node, "Size");
-    if (!number || !bytes) return unreadable();
+    if (!number || *number < 1 || !bytes || *bytes < 0) return unreadable();
     page.parts.push_back({*number, text_of(node, "ETag"), *bytes});
   }
   if (text_of(list, "IsTruncated") == "true") {
