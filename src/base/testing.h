@@ -2,12 +2,13 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <string>
 
 /// For tests only.
 namespace weir::testing {
 
-/// A directory that is gone when the test is.
+/// A directory that is gone when the test ends.
 class TemporaryDirectory {
  public:
   TemporaryDirectory() {
@@ -22,10 +23,21 @@ class TemporaryDirectory {
   TemporaryDirectory(const TemporaryDirectory&) = delete;
   TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
 
-  [[nodiscard]] const std::string& path() const { return path_; }
+  /// Of the directory, or of something in it.
+  [[nodiscard]] std::string path(const std::string& name = {}) const {
+    return name.empty() ? path_.string() : (path_ / name).string();
+  }
+  /// Makes a file, and the directories it lies in; returns its path.
+  std::string write(const std::string& name, const std::string& text, unsigned mode = 0600) const {
+    const auto file = path_ / name;
+    std::filesystem::create_directories(file.parent_path());
+    std::ofstream(file) << text;
+    std::filesystem::permissions(file, static_cast<std::filesystem::perms>(mode));
+    return file.string();
+  }
 
  private:
-  std::string path_;
+  std::filesystem::path path_;
 };
 
 }  // namespace weir::testing

@@ -1,17 +1,15 @@
 #include "daemon/config.h"
 
+#include "base/testing.h"
 #include "daemon/environment.h"
 #include "daemon/nearest.h"
 #include "daemon/schema.h"
 #include "daemon/yaml_reader.h"
 
 #include <cstdlib>
-#include <filesystem>
 #include <fmt/format.h>
-#include <fstream>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 namespace weir::daemon {
 namespace {
@@ -502,21 +500,11 @@ TEST(Nearest, counts_edits) {
 
 class ConfigFiles : public ::testing::Test {
  protected:
-  void SetUp() override {
-    std::string pattern = (std::filesystem::temp_directory_path() / "weir-config-XXXXXX").string();
-    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
-    directory_ = pattern;
-  }
-  void TearDown() override { std::filesystem::remove_all(directory_); }
-
-  std::string write(const std::string& name, const std::string& text) {
-    const auto path = directory_ / name;
-    std::filesystem::create_directories(path.parent_path());
-    std::ofstream(path) << text;
-    return path.string();
+  std::string write(const std::string& name, const std::string& text) const {
+    return directory_.write(name, text);
   }
 
-  std::filesystem::path directory_;
+  testing::TemporaryDirectory directory_;
 };
 
 TEST_F(ConfigFiles, drop_ins_follow_in_name_order_and_win) {
@@ -535,11 +523,11 @@ TEST_F(ConfigFiles, drop_ins_follow_in_name_order_and_win) {
 
 TEST_F(ConfigFiles, a_file_that_cannot_be_read_is_named) {
   ConfigSources sources;
-  sources.files = {(directory_ / "absent.yaml").string()};
+  sources.files = {directory_.path("absent.yaml")};
   auto loaded = load_config(sources);
   ASSERT_THAT(loaded.problems, SizeIs(1));
   EXPECT_THAT(loaded.problems[0].text(), HasSubstr("absent.yaml: cannot open: No such file"));
-  sources.files = {directory_.string()};
+  sources.files = {directory_.path()};
   loaded = load_config(sources);
   ASSERT_THAT(loaded.problems, SizeIs(1));
   EXPECT_THAT(loaded.problems[0].text(), HasSubstr("is a directory"));

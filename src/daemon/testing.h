@@ -2,10 +2,9 @@
 
 #include "base/log.h"
 #include "base/mutex.h"
+#include "base/testing.h"
 
 #include <arpa/inet.h>
-#include <filesystem>
-#include <fstream>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <sstream>
@@ -17,33 +16,7 @@
 /// Help for the tests of this folder.
 namespace weir::daemon::testing {
 
-/// A directory that is gone when the test ends.
-class TemporaryDirectory {
- public:
-  TemporaryDirectory() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "weir-daemon-XXXXXX").string();
-    EXPECT_NE(::mkdtemp(pattern.data()), nullptr);
-    path_ = pattern;
-  }
-  ~TemporaryDirectory() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  TemporaryDirectory(const TemporaryDirectory&) = delete;
-  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
-
-  [[nodiscard]] std::string path(const std::string& name = {}) const {
-    return name.empty() ? path_.string() : (path_ / name).string();
-  }
-  std::string write(const std::string& name, const std::string& text, unsigned mode = 0600) const {
-    std::ofstream(path_ / name) << text;
-    std::filesystem::permissions(path_ / name, static_cast<std::filesystem::perms>(mode));
-    return path(name);
-  }
-
- private:
-  std::filesystem::path path_;
-};
+using weir::testing::TemporaryDirectory;
 
 /// Everything that is logged while it exists.
 class LogCapture {

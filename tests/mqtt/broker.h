@@ -1,5 +1,6 @@
 #pragma once
 
+#include "base/testing.h"
 #include "mqtt/client.h"
 
 #include <array>
@@ -10,8 +11,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fcntl.h>
-#include <filesystem>
-#include <fstream>
 #include <functional>
 #include <gtest/gtest.h>
 #include <memory>
@@ -32,31 +31,7 @@ using namespace std::chrono_literals;
 /// How long a test waits for something that must happen, on a machine that is busy.
 inline constexpr auto kPatience = 60s;
 
-/// A directory that ends with the test.
-class Directory {
- public:
-  Directory() {
-    std::string name = (std::filesystem::temp_directory_path() / "weir-mqtt-XXXXXX").string();
-    if (mkdtemp(name.data()) == nullptr) std::abort();
-    path_ = name;
-  }
-  ~Directory() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  Directory(const Directory&) = delete;
-  Directory& operator=(const Directory&) = delete;
-
-  [[nodiscard]] std::string file(const std::string& name) const { return path_ + "/" + name; }
-  std::string write(const std::string& name, const std::string& text) const {
-    std::ofstream(file(name)) << text;
-    return file(name);
-  }
-  [[nodiscard]] const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
+using Directory = weir::testing::TemporaryDirectory;
 
 /// A program of the system; killed with the test if it still runs.
 class Program {
@@ -163,7 +138,7 @@ class Broker {
       }
       directory.write("mosquitto.conf", text);
       program_ = std::make_unique<Program>(std::vector<std::string>{
-          "setpriv", "--pdeathsig", "KILL", program(), "-c", directory.file("mosquitto.conf")});
+          "setpriv", "--pdeathsig", "KILL", program(), "-c", directory.path("mosquitto.conf")});
       std::string all;
       for (std::string line; program_->line(line); all += line + "\n") {
         if (line.find(" running") != std::string::npos) return;

@@ -41,7 +41,7 @@ class Tls : public ::testing::Test {
     broker.start();
   }
   [[nodiscard]] std::string file(const std::string& name) const {
-    return broker.directory.file(name);
+    return broker.directory.path(name);
   }
   Options options() {
     Options made = options_for(broker);
@@ -160,7 +160,7 @@ TEST_F(TlsWithoutDevices, a_certificate_that_is_replaced_is_read_again) {
   with.certificate_file = with.key_file = "";
   with.backoff_min = with.backoff_max = 20ms;
   const std::string ours = with.ca_file;
-  with.ca_file = broker.directory.file("trusted.pem");
+  with.ca_file = broker.directory.path("trusted.pem");
   std::filesystem::copy_file(file("other-ca.pem"), with.ca_file);
   Owner owner(with);
   owner.start();

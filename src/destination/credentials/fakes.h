@@ -1,15 +1,13 @@
 #pragma once
 
+#include "base/testing.h"
 #include "destination/credentials/answer.h"
 #include "destination/credentials/source.h"
 #include "destination/testing/scripted_transport.h"
 
 #include <cstdint>
-#include <filesystem>
-#include <fstream>
 #include <memory>
 #include <string>
-#include <unistd.h>
 #include <utility>
 #include <vector>
 
@@ -20,27 +18,7 @@ inline constexpr std::int64_t kNowMs = 1'767'323'045'000;  // 2026-01-02T03:04:0
 /// Every secret of the tests contains it, so that one look finds a leak.
 inline constexpr const char* kSecret = "SECRETwJalrXUtnFEMI";
 
-/// A directory of its own, gone at the end.
-class ScratchDirectory {
- public:
-  ScratchDirectory() {
-    std::string name = (std::filesystem::temp_directory_path() / "weir-keys-XXXXXX").string();
-    path_ = ::mkdtemp(name.data()) == nullptr ? std::string() : name;
-  }
-  ~ScratchDirectory() { std::filesystem::remove_all(path_); }
-  ScratchDirectory(const ScratchDirectory&) = delete;
-  ScratchDirectory& operator=(const ScratchDirectory&) = delete;
-
-  [[nodiscard]] std::string file(const std::string& name) const { return path_ + "/" + name; }
-  std::string write(const std::string& name, const std::string& content) const {
-    std::ofstream(file(name)) << content;
-    return file(name);
-  }
-  [[nodiscard]] const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
+using weir::testing::TemporaryDirectory;
 
 /// A context whose network is a script and whose waits are only written down.
 struct Stage {

@@ -20,7 +20,7 @@ using destination::testing::Peer;
 using destination::testing::RawServer;
 using testing::container_json;
 using testing::kSecret;
-using testing::ScratchDirectory;
+using testing::TemporaryDirectory;
 
 // A program of the system that ends with the test.
 class Helper {
@@ -81,7 +81,7 @@ class Live : public ::testing::Test {
   metrics::Registry metrics;
   AwsOptions aws;
   TransportOptions transport;
-  ScratchDirectory directory;
+  TemporaryDirectory directory;
 };
 
 class MutualTls : public Live {
@@ -132,8 +132,8 @@ server.serve_forever()
     ASSERT_FALSE(port.empty());
     aws.credential_source = CredentialSource::kIot;
     aws.iot = {
-        "https://localhost:" + port,  "GatewayAlias",          "gw-1", directory.file("device.pem"),
-        directory.file("device.key"), directory.file("ca.pem")};
+        "https://localhost:" + port,  "GatewayAlias",          "gw-1", directory.path("device.pem"),
+        directory.path("device.key"), directory.path("ca.pem")};
   }
   std::unique_ptr<Helper> server;
 };
@@ -146,9 +146,9 @@ TEST_F(MutualTls, WithoutTrustOrWithAStrangersCertificateThereAreNone) {
   aws.iot.ca_file.clear();
   const std::string untrusted = id_or_error();
   EXPECT_NE(untrusted.find("certificate"), std::string::npos) << untrusted;
-  aws.iot.ca_file = directory.file("ca.pem");
-  aws.iot.certificate_file = directory.file("stranger.pem");
-  aws.iot.private_key_file = directory.file("stranger.key");
+  aws.iot.ca_file = directory.path("ca.pem");
+  aws.iot.certificate_file = directory.path("stranger.pem");
+  aws.iot.private_key_file = directory.path("stranger.key");
   const std::string stranger = id_or_error();
   EXPECT_NE(stranger, "IOT");
   EXPECT_NE(stranger.find("GatewayAlias"), std::string::npos) << stranger;

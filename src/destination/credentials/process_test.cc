@@ -43,7 +43,7 @@ class RunProcess : public ::testing::Test {
   static std::string error(const Result<std::string>& result) {
     return result ? "no error" : result.error().what;
   }
-  testing::ScratchDirectory directory;
+  testing::TemporaryDirectory directory;
 };
 
 TEST_F(RunProcess, GivesWhatTheProgramPrinted) {
@@ -66,7 +66,7 @@ TEST_F(RunProcess, AProgramThatIsNotThereIsNamed) {
 }
 
 TEST_F(RunProcess, OneThatHangsIsKilledWithItsChildren) {
-  const std::string pid_file = directory.file("pid");
+  const std::string pid_file = directory.path("pid");
   const auto begun = std::chrono::steady_clock::now();
   const auto output = shell("sleep 600 & echo $! > " + pid_file + "; wait", milliseconds(500));
   EXPECT_EQ(error(output), "the program /bin/sh did not end in time and was stopped");

@@ -81,10 +81,10 @@ class ProfilesTest : public ::testing::Test {
  protected:
   std::map<std::string, std::string> environment() {
     return {{"HOME", directory.path()},
-            {"AWS_CONFIG_FILE", directory.file("config")},
-            {"AWS_SHARED_CREDENTIALS_FILE", directory.file("credentials")}};
+            {"AWS_CONFIG_FILE", directory.path("config")},
+            {"AWS_SHARED_CREDENTIALS_FILE", directory.path("credentials")}};
   }
-  testing::ScratchDirectory directory;
+  testing::TemporaryDirectory directory;
 };
 
 TEST_F(ProfilesTest, TheCredentialsFileWinsAndMissingFilesAreEmpty) {

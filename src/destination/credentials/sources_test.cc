@@ -50,12 +50,12 @@ class Sources : public ::testing::Test {
     return text.find(part) != std::string::npos;
   }
   void use_files() {
-    stage.env()["AWS_CONFIG_FILE"] = directory.file("config");
-    stage.env()["AWS_SHARED_CREDENTIALS_FILE"] = directory.file("credentials");
+    stage.env()["AWS_CONFIG_FILE"] = directory.path("config");
+    stage.env()["AWS_SHARED_CREDENTIALS_FILE"] = directory.path("credentials");
   }
 
   testing::Stage stage;
-  testing::ScratchDirectory directory;
+  testing::TemporaryDirectory directory;
   std::string said;
 };
 
@@ -88,8 +88,8 @@ TEST_F(Sources, TheDefaultProfileMayBeMissingButANamedOneMayNot) {
       has(error_of(profile_source(stage.context), Errc::kNotFound), "no profile 'default'"));
   stage.env()["AWS_PROFILE"] = "edge";
   const std::string text = error_of(profile_source(stage.context), Errc::kInvalidArgument);
-  EXPECT_EQ(text, "there is no profile 'edge' in " + directory.file("credentials") + " or " +
-                      directory.file("config") + "; it is named by AWS_PROFILE");
+  EXPECT_EQ(text, "there is no profile 'edge' in " + directory.path("credentials") + " or " +
+                      directory.path("config") + "; it is named by AWS_PROFILE");
   stage.context->aws.profile = "other";
   EXPECT_TRUE(has(error_of(profile_source(stage.context), Errc::kInvalidArgument),
                   "named by export.aws.profile"));
@@ -106,7 +106,7 @@ TEST_F(Sources, KeysOfAProfileAreReadAnewEachTime) {
   EXPECT_EQ(first->credentials.access_key_id, "A");
   EXPECT_EQ(first->credentials.session_token, "SECRETt");
   EXPECT_EQ(first->credentials.expires_ms, kNowMs + 3'600'000);
-  EXPECT_EQ(first->source, "profile 'default' (" + directory.file("credentials") + ":2)");
+  EXPECT_EQ(first->source, "profile 'default' (" + directory.path("credentials") + ":2)");
   directory.write("credentials", std::string("[default]\naws_access_key_id = B\n") +
                                      "aws_secret_access_key = " + kSecret);
   EXPECT_EQ(source->fetch({})->credentials.access_key_id, "B");
@@ -114,7 +114,7 @@ TEST_F(Sources, KeysOfAProfileAreReadAnewEachTime) {
 
 TEST_F(Sources, MistakesInTheFilesNameTheLine) {
   use_files();
-  const auto file = directory.file("credentials");
+  const auto file = directory.path("credentials");
   directory.write("credentials", "[default]\naws_access_key_id = A\nSECRET\n");
   EXPECT_EQ(error_of(profile_source(stage.context), Errc::kInvalidArgument),
             file + ":3: is neither [section] nor key = value");
@@ -198,7 +198,7 @@ TEST_F(Sources, ACredentialProcessIsRunAndItsMistakesAreItsOwn) {
 TEST_F(Sources, WebIdentityExchangesTheTokenUnsigned) {
   EXPECT_EQ(error_of(web_identity_source(stage.context), Errc::kNotFound),
             "AWS_WEB_IDENTITY_TOKEN_FILE is not set");
-  stage.env()["AWS_WEB_IDENTITY_TOKEN_FILE"] = directory.file("token");
+  stage.env()["AWS_WEB_IDENTITY_TOKEN_FILE"] = directory.path("token");
   EXPECT_TRUE(has(error_of(web_identity_source(stage.context), Errc::kInvalidArgument),
                   "AWS_ROLE_ARN is not"));
   stage.env()["AWS_ROLE_ARN"] = kRole;
@@ -522,7 +522,7 @@ TEST_F(Sources, TheIotProviderIsAskedWithTheCertificate) {
   iot.role_alias = "GatewayAlias";
   iot.thing_name = "gw-1";
   iot.certificate_file = directory.write("cert.pem", "x");
-  iot.private_key_file = directory.file("key.pem");
+  iot.private_key_file = directory.path("key.pem");
   EXPECT_TRUE(has(error_of(iot_source(stage.context), Errc::kIo),
                   "export.aws.iot_credentials.private_key_file: read"));
   directory.write("key.pem", "SECRET");
