@@ -120,39 +120,44 @@ BACKLOG = 1 << 21  # messages: 1 GiB
 BESIDE = {"one waiting client": (60_000, 1), "one client, 1,000 in flight": (1_500_000, 1000)}
 
 
-def beside(build, data, work):
-    """Rates of appends alone and beside a drain, what was drained meanwhile, and weir's memory."""
+def appends(build, data, work, drains):
+    """The rate of appends to a stream of 1 GiB, which drains meanwhile or not; what was drained, and weir's memory."""
     count, window = work
-    load = ("--messages", count, "--window", window, "--existing")
     directory = tempfile.mkdtemp(prefix="drain-", dir=data)
     os.mkdir(f"{directory}/store", 0o700)
     config = f"{directory}/weir.yaml"
+    sink = None
     try:
         configure(config, directory, ["load0"], None)
         weir, port = run_weir(build, directory, config)
         append(build, port, "--messages", BACKLOG, "--window", 1000)
-        stop(weir)  # everything is on the disk before either measurement
-        weir, port = run_weir(build, directory, config)
-        alone = append(build, port, *load)
-        stop(weir)
-        sink, sink_port = start([f"{build}/bench/kinesis_sink"])
-        configure(config, directory, ["load0"], sink_port)
+        stop(weir)  # everything is on the disk
+        if drains:
+            sink, sink_port = start([f"{build}/bench/kinesis_sink"])
+            configure(config, directory, ["load0"], sink_port)
         weir, port = run_weir(build, directory, config)
         begun = time.monotonic()
-        with_drain = append(build, port, *load)
+        rate = append(build, port, "--messages", count, "--window", window, "--existing")
         took = time.monotonic() - begun
-        drained = figures(sink_port)["records"]
+        drained = figures(sink_port)["records"] if drains else 0
         memory = peak_memory_kib(weir.pid) / 1024
         weir.kill()
         weir.wait()
-        sink.kill()
-        sink.wait()
         if drained >= BACKLOG + count:
             raise RuntimeError("the backlog was drained before the appends were done")
-        return {"alone": alone, "beside": with_drain, "lost": 1 - with_drain / alone, "memory": memory,
-                "drained": drained / took}
+        return rate, drained / took, memory
     finally:
+        if sink:
+            sink.kill()
+            sink.wait()
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def beside(build, data, work):
+    """Each from a backlog of its own, because the larger a store the dearer its page cache is on some machines."""
+    alone, _, _ = appends(build, data, work, False)
+    with_drain, drained, memory = appends(build, data, work, True)
+    return {"alone": alone, "beside": with_drain, "lost": 1 - with_drain / alone, "memory": memory, "drained": drained}
 
 
 def limited(build, data, kilobits, seconds):
