@@ -18,11 +18,9 @@ using State = ConnectorView::State;
 
 constexpr auto kDrainMax = std::chrono::seconds(1);
 constexpr auto kStartAgain = std::chrono::seconds(30);
-// The largest record with every byte of it escaped fits. A broker of MQTT 5 does not send more; one
-// of 3.1.1 would send such a message again and again if it were not received and refused, so there
-// the protocol's own limit holds.
+// The largest record with every byte of it escaped fits. A broker of MQTT 5 does not send more;
+// what one of 3.1.1 sends beyond is passed over, see `on_too_large`.
 constexpr std::uint32_t kPacketBytesMax = 8 << 20;
-constexpr std::uint32_t kPacketBytesMax311 = (std::uint32_t{1} << 28U) + 4;
 constexpr std::size_t kGroupBytesMax = std::size_t{1} << 20;
 constexpr std::size_t kGroupMessagesMax = 1'000;
 
@@ -71,8 +69,7 @@ void Connector::start() {
   }
   mqtt::Options broker = options_.broker;
   broker.filters = {options_.message_topic, options_.binary_filter};
-  broker.packet_bytes_max =
-      broker.version == mqtt::Version::k5 ? kPacketBytesMax : kPacketBytesMax311;
+  broker.packet_bytes_max = kPacketBytesMax;
   auto made = environment_.make_client(std::move(broker));
   if (!made) {
     log::error("A connector cannot start; it tries again.",
@@ -132,7 +129,11 @@ ConnectorView Connector::view() const {
   const MutexLock lock(mutex_);
   view.state = state_;
   view.reason = reason_;
-  if (state_ == State::kConnected) view.reason = refused_filters_;
+  if (state_ == State::kConnected) {
+    for (const auto& [filter, why] : refused_filters_) {
+      view.reason += (view.reason.empty() ? "" : "; ") + why;
+    }
+  }
   if (view.reason.empty()) view.reason = complaint;
   view.unacknowledged_messages = static_cast<std::int64_t>(waiting_messages_);
   if (state_ == State::kDisconnected || state_ == State::kBroken) {
@@ -196,8 +197,14 @@ void Connector::on_filter_refused(std::string_view filter, std::uint8_t reason) 
   log::error("The broker does not let a connector listen.",
              {{"connector", options_.name}, {"error", why}});
   const MutexLock lock(mutex_);
-  if (!refused_filters_.empty()) refused_filters_ += "; ";
-  refused_filters_ += why;
+  refused_filters_[std::string(filter)] = why;
+}
+
+void Connector::on_filter_granted(std::string_view filter) {
+  log::info("The broker lets a connector listen now.",
+            {{"connector", options_.name}, {"filter", log::escaped(filter)}});
+  const MutexLock lock(mutex_);
+  refused_filters_.erase(std::string(filter));
 }
 
 void Connector::on_arrival(const mqtt::Arrival& arrival) {
@@ -208,14 +215,29 @@ void Connector::on_arrival(const mqtt::Arrival& arrival) {
                                   : first_messages_;
   kind.add();
   if (const char* reason = reader_.read(arrival, *group_); reason != nullptr) {
-    environment_.metrics.counter(kRefusedMessagesTotal, {options_.name, reason}).add();
-    log::warn("A message was refused.", {{"connector", options_.name},
-                                         {"destination", options_.name},
-                                         {"topic", log::escaped(arrival.topic, 128)},
-                                         {"bytes", arrival.payload.size()},
-                                         {"reason", reason},
-                                         {"error", group_->refusals.back().message}});
+    note_refusal(arrival.topic, arrival.payload.size(), reason);
   }
+  pass_on_if_large();
+}
+
+void Connector::on_too_large(std::string_view topic, std::uint64_t packet_bytes) {
+  if (draining_) return;
+  first_messages_.add();
+  note_refusal(topic, packet_bytes, reader_.refuse_too_large(topic, packet_bytes, *group_));
+  pass_on_if_large();
+}
+
+void Connector::note_refusal(std::string_view topic, std::uint64_t bytes, const char* reason) {
+  environment_.metrics.counter(kRefusedMessagesTotal, {options_.name, reason}).add();
+  log::warn("A message was refused.", {{"connector", options_.name},
+                                       {"destination", options_.name},
+                                       {"topic", log::escaped(topic, 128)},
+                                       {"bytes", bytes},
+                                       {"reason", reason},
+                                       {"error", group_->refusals.back().message}});
+}
+
+void Connector::pass_on_if_large() {
   if (group_->cost >= kGroupBytesMax || group_->items.size() >= kGroupMessagesMax) pass_on();
 }
 

@@ -17,8 +17,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace weir::connector {
@@ -89,11 +91,15 @@ class Connector final : public mqtt::Listener {
   void on_connected(bool session_present) override;
   void on_disconnected(const Error& why, Duration next_try) override;
   void on_filter_refused(std::string_view filter, std::uint8_t reason) override;
+  void on_filter_granted(std::string_view filter) override;
   void on_arrival(const mqtt::Arrival& arrival) override;
+  void on_too_large(std::string_view topic, std::uint64_t packet_bytes) override;
   void on_arrivals_end() override;
   void on_published(const mqtt::Published& published) override;
 
  private:
+  void note_refusal(std::string_view topic, std::uint64_t bytes, const char* reason);
+  void pass_on_if_large();
   void pass_on();
   void release(std::vector<mqtt::Receipt> receipts, std::size_t bytes);
   std::shared_ptr<mqtt::Client> client() const;
@@ -122,7 +128,7 @@ class Connector final : public mqtt::Listener {
   std::size_t waiting_messages_ WEIR_GUARDED_BY(mutex_) = 0;
   ConnectorView::State state_ WEIR_GUARDED_BY(mutex_) = ConnectorView::State::kStarting;
   std::string reason_ WEIR_GUARDED_BY(mutex_);
-  std::string refused_filters_ WEIR_GUARDED_BY(mutex_);
+  std::map<std::string, std::string> refused_filters_ WEIR_GUARDED_BY(mutex_);
   Instant next_try_ WEIR_GUARDED_BY(mutex_);
 };
 

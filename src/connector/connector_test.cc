@@ -150,6 +150,43 @@ TEST_F(ConnectorTest, a_refused_filter_is_shown_until_the_next_connection) {
   EXPECT_EQ(connector->view().reason, "");
 }
 
+TEST_F(ConnectorTest, a_filter_that_is_granted_later_is_complained_of_no_more) {
+  begin();
+  connector->on_connected(false);
+  connector->on_filter_refused("kinesisfirehose/message", 0x87);
+  connector->on_filter_refused("kinesisfirehose/message/binary/#", 0x87);
+  connector->on_filter_granted("kinesisfirehose/message");
+  const std::string reason = connector->view().reason;
+  EXPECT_EQ(reason.find("'kinesisfirehose/message'"), std::string::npos) << reason;
+  EXPECT_NE(reason.find("'kinesisfirehose/message/binary/#'"), std::string::npos) << reason;
+  connector->on_filter_granted("kinesisfirehose/message/binary/#");
+  EXPECT_EQ(connector->view().reason, "");
+}
+
+TEST_F(ConnectorTest, what_was_too_large_to_receive_is_counted_and_answered_by_its_topic) {
+  begin();
+  connector->on_connected(false);
+  arrive_request("a", 1);
+  connector->on_too_large("kinesisfirehose/message/binary/huge", 9 << 20);
+  connector->on_too_large("kinesisfirehose/message", 9 << 20);
+  arrive_request("b", 4);
+  connector->on_arrivals_end();
+  core.settle();
+  EXPECT_EQ(client->acknowledged(), (Packets{1, 4})) << "the client did the others by itself";
+  EXPECT_EQ(connector->view().unacknowledged_messages, 0);
+  std::vector<std::string> refused;
+  for (const std::string& text : core.payloads(answers_stream_name("firehose"))) {
+    const auto document = nlohmann::json::parse(text);
+    for (const auto& one : document.at("response")) {
+      EXPECT_EQ(one.at("ErrorCode"), "InvalidRequest");
+      EXPECT_EQ(one.at("ErrorMessage"), "the message has 9437184 bytes, at most 1024000 are taken");
+      refused.push_back(one.at("id").get<std::string>());
+    }
+  }
+  EXPECT_EQ(refused, (std::vector<std::string>{"huge", ""}));
+  EXPECT_NE(core.metrics.text().find("reason=\"too_large\"} 2"), std::string::npos);
+}
+
 TEST_F(ConnectorTest, files_that_cannot_be_read_are_tried_again) {
   broken = Error{Errc::kInvalidArgument, "read the CA file /none: No such file or directory"};
   begin();

@@ -41,7 +41,7 @@ std::string id_among_invalid_bytes(std::string_view text) {
   return in.done() ? id : std::string();
 }
 
-std::string too_much(const char* what, std::size_t bytes, std::size_t most) {
+std::string too_much(const char* what, std::uint64_t bytes, std::size_t most) {
   return std::string(what) + " has " + std::to_string(bytes) + " bytes, at most " +
          std::to_string(most) + " are taken";
 }
@@ -86,6 +86,17 @@ const char* Reader::read(const mqtt::Arrival& arrival, Group& group) {
   group.cost += item.cost;
   group.items.push_back(item);
   return reason;
+}
+
+const char* Reader::refuse_too_large(std::string_view topic, std::uint64_t bytes, Group& group) {
+  const std::string_view prefix = options_.binary_prefix();
+  id_ = topic.starts_with(prefix) ? topic.substr(prefix.size()) : std::string_view();
+  Group::Item item;
+  refuse({"too_large", too_much("the message", bytes, kDataBytesMax)}, group, item);
+  item.cost = sizeof(Group::Item) * 4 + id_.size();
+  group.cost += item.cost;
+  group.items.push_back(item);
+  return "too_large";
 }
 
 Reader::Refused Reader::check(Bytes data) const {

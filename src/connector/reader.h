@@ -55,6 +55,10 @@ class Reader {
   /// metric's label, or null.
   const char* read(const mqtt::Arrival& arrival, Group& group);
 
+  /// Adds the refusal of a message that was too large to be received; there is nothing to
+  /// acknowledge. Returns why, as `read` does.
+  const char* refuse_too_large(std::string_view topic, std::uint64_t bytes, Group& group);
+
  private:
   struct Refused {
     const char* reason = nullptr;  ///< null: it is not
