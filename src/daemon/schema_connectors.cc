@@ -43,8 +43,8 @@ std::string check_memory_size(const std::string& text) {
 }
 
 // A setting with several names; all of them that are written must agree.
-Key named(Kind kind, std::string name, const char* setting, std::string doc, std::string fallback,
-          std::function<void(Options&, const Value&)> apply) {
+Key named(Kind kind, const std::string& name, const char* setting, std::string doc,
+          std::string fallback, std::function<void(Options&, const Value&)> apply) {
   return of_kind(kind, name, std::move(doc), std::move(fallback),
                  [name, setting, apply = std::move(apply)](Target& t, const Value& v) {
                    const std::string value = v.text.empty() ? std::to_string(v.integer) : v.text;
@@ -53,23 +53,23 @@ Key named(Kind kind, std::string name, const char* setting, std::string doc, std
                  });
 }
 
-Key arn_key(std::string name, std::string doc) {
+Key arn_key(const std::string& name, std::string doc) {
   return with_sample("arn:aws:firehose:eu-west-1:123456789012:deliverystream/machines",
-                     checked(check_arn, named(Kind::kText, std::move(name), "default target",
-                                              std::move(doc), "", [](Options& o, const Value& v) {
+                     checked(check_arn, named(Kind::kText, name, "default target", std::move(doc),
+                                              "", [](Options& o, const Value& v) {
                                                 o.default_target = *connector::parse_arn(v.text);
                                               })));
 }
 
-Key records_key(std::string name, std::string doc, std::int64_t min) {
+Key records_key(const std::string& name, std::string doc, std::int64_t min) {
   return within(min, kRecordsMax,
-                named(Kind::kInteger, std::move(name), "queue size", std::move(doc), "5000",
+                named(Kind::kInteger, name, "queue size", std::move(doc), "5000",
                       [](Options& o, const Value& v) { o.queue_records_max = v.integer; }));
 }
 
-Key interval_key(std::string name, std::string doc) {
+Key interval_key(const std::string& name, std::string doc) {
   return within(0, kIntervalMaxS,
-                named(Kind::kInteger, std::move(name), "interval", std::move(doc), "10",
+                named(Kind::kInteger, name, "interval", std::move(doc), "10",
                       [](Options& o, const Value& v) { o.publish_interval_s = v.integer; }));
 }
 
