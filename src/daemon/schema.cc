@@ -232,10 +232,10 @@ Key log_section() {
 }
 
 const Key& schema() {
-  static const Key root =
-      section("", "",
-              {store_section(), server_section(), admin_section(), export_section(),
-               streams_section(), redirects_section(), additions_section(), connectors_section(), log_section()});
+  static const Key root = section(
+      "", "",
+      {store_section(), server_section(), admin_section(), export_section(), streams_section(),
+       redirects_section(), additions_section(), connectors_section(), log_section()});
   return root;
 }
 
