@@ -1,6 +1,5 @@
 """Credentials, accounts, proxies, wrong clocks; exports that go elsewhere and exports that programs do not see."""
 
-import glob
 import json
 import pathlib
 import shutil
@@ -10,13 +9,13 @@ import tempfile
 import unittest
 import urllib.request
 
+import wrong_clock
 from certificates import make_certificates
 from exports_test import NUMBERED, ExportCase, http, kinesis
 from key_servers import KeyServer
 from sinks import REGION, HttpSink, Recorder, aws_environment, impatient
 from weir_server import DEADLINE_S, eventually, weir_command
 
-FAKETIME = sorted(glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1"))
 ROLE = "arn:aws:iam::210987654321:role/plant-data"
 
 
@@ -231,13 +230,12 @@ class NetworkTest(KeyCase):
         self.assertEqual(log.read_text().count("CONNECT"), through)
         self.nothing_secret_was_shown()
 
-    @unittest.skipUnless(FAKETIME, "faketime is not installed")
+    @unittest.skipUnless(wrong_clock.LIBRARY, "faketime is not installed")
     def test_a_clock_that_is_wrong_by_hours_costs_one_refusal(self):
         self.start(env=self.environment(**self.keys.environment()))
         self.client.close()
         self.weir.stop()
-        # Not by the program of that name: it would stand between weir and the signals of the test.
-        self.weir.env.update(LD_PRELOAD=FAKETIME[0], FAKETIME="-3h", DONT_FAKE_MONOTONIC="1")
+        self.weir.env.update(wrong_clock.environment("-3h"))
         self.weir.start()
         self.client = self.connect()
         self.delivered()

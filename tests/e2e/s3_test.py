@@ -7,6 +7,7 @@ import subprocess
 import threading
 import unittest
 
+import wrong_clock
 from sinks import impatient
 from swift import KEY_ID, REGION, Gate, Swift
 from weir_client import Client, Refused
@@ -246,9 +247,7 @@ class S3Case(unittest.TestCase):
         self.start()
         self.client.close()
         self.weir.stop()
-        # Not the program faketime: it would stand between us and weir's process.
-        library = next(pathlib.Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
-        self.weir.env |= {"LD_PRELOAD": str(library), "FAKETIME": "+20m", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+        self.weir.env |= wrong_clock.environment("+20m")
         self.weir.start()
         self.client = Client(self.weir.port)
         self.client.create("uploads", exportDefinition=executor())
