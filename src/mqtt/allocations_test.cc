@@ -1,34 +1,14 @@
+#include "base/testing_allocations.h"
 #include "mqtt/session.h"
 #include "mqtt/testing.h"
 
-#include <cstdlib>
 #include <gtest/gtest.h>
-#include <new>
-
-/// Counts what the thread under test allocates.
-namespace {
-thread_local bool counting = false;
-thread_local std::int64_t allocations = 0;
-
-/// Not inlined: the compiler would pair `malloc` with the `delete` of its caller and complain.
-[[gnu::noinline]] void* counted(std::size_t bytes) {
-  if (counting) ++allocations;
-  void* memory = std::malloc(bytes == 0 ? 1 : bytes);
-  if (memory == nullptr) throw std::bad_alloc();
-  return memory;
-}
-[[gnu::noinline]] void released(void* memory) { std::free(memory); }
-}  // namespace
-
-void* operator new(std::size_t bytes) { return counted(bytes); }
-void* operator new[](std::size_t bytes) { return counted(bytes); }
-void operator delete(void* memory) noexcept { released(memory); }
-void operator delete[](void* memory) noexcept { released(memory); }
-void operator delete(void* memory, std::size_t) noexcept { released(memory); }
-void operator delete[](void* memory, std::size_t) noexcept { released(memory); }
 
 namespace weir::mqtt {
 namespace {
+
+using weir::testing::allocations;
+using weir::testing::counting_allocations;
 
 class Quiet final : public Listener {
  public:
@@ -57,11 +37,11 @@ TEST(MqttAllocations, a_message_that_arrives_and_is_acknowledged_allocates_nothi
     encode_publish(group, Version::k5, "kinesisfirehose/message", as_bytes(payload), id, false);
   }
   for (int round = 0; round < 20; ++round) {
-    counting = round > 0;  // the buffers have their size after the first
+    counting_allocations = round > 0;  // the buffers have their size after the first
     ASSERT_EQ(session.on_bytes(now, group.bytes()), group.size());
     session.acknowledge(owner.receipts);
     session.on_sent(now, session.output().size());
-    counting = false;
+    counting_allocations = false;
     ASSERT_EQ(owner.receipts.size(), 1'000U);
     owner.receipts.clear();
   }

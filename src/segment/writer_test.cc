@@ -1,5 +1,6 @@
 #include "base/rng.h"
 #include "base/testing.h"
+#include "base/testing_allocations.h"
 #include "file/faulty_file_system.h"
 #include "file/memory_file_system.h"
 #include "file/posix_file_system.h"
@@ -7,26 +8,10 @@
 
 #include <array>
 #include <cerrno>
-#include <cstdlib>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <new>
 #include <optional>
 #include <string>
-
-namespace {
-// Counted for this program only; a test asks how many an append costs.
-std::size_t g_allocations = 0;
-}  // namespace
-
-// Not inlined: the compiler would see malloc and delete, or new and free, side by side and warn.
-[[gnu::noinline]] void* operator new(std::size_t size) {
-  ++g_allocations;
-  if (void* memory = std::malloc(size)) return memory;
-  throw std::bad_alloc();
-}
-[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 
 namespace weir::segment {
 namespace {
@@ -140,12 +125,14 @@ TEST(Writing, AWarmAppendIsOneWriteWithoutAllocation) {
   const std::array<Writer::Entry, 1> single{{{1, as_bytes(small)}}};
   ASSERT_TRUE(writer.append(group));
   file->writes = file->pieces_seen = 0;
-  const std::size_t before = g_allocations;
+  weir::testing::allocations = 0;
+  weir::testing::counting_allocations = true;
   for (int i = 0; i < 100; ++i) {
     ASSERT_TRUE(writer.append(single));
     ASSERT_TRUE(writer.append(group));
   }
-  EXPECT_EQ(g_allocations - before, 0U);
+  weir::testing::counting_allocations = false;
+  EXPECT_EQ(weir::testing::allocations, 0);
   EXPECT_EQ(file->writes, 200U);
   EXPECT_EQ(file->pieces_seen, 100U * 1 + 100U * 3) << "small ones in one piece, large ones as is";
 }

@@ -1,34 +1,14 @@
+#include "base/testing_allocations.h"
 #include "file/memory_file_system.h"
 #include "stream/test_store.h"
 
-#include <cstdlib>
 #include <gtest/gtest.h>
-#include <new>
-
-/// Counts what the thread under test allocates.
-namespace {
-thread_local bool counting = false;
-thread_local std::int64_t allocations = 0;
-
-/// Not inlined: the compiler would pair `malloc` with the `delete` of its caller and complain.
-[[gnu::noinline]] void* counted(std::size_t bytes) {
-  if (counting) ++allocations;
-  void* memory = std::malloc(bytes == 0 ? 1 : bytes);
-  if (memory == nullptr) throw std::bad_alloc();
-  return memory;
-}
-[[gnu::noinline]] void released(void* memory) { std::free(memory); }
-}  // namespace
-
-void* operator new(std::size_t bytes) { return counted(bytes); }
-void* operator new[](std::size_t bytes) { return counted(bytes); }
-void operator delete(void* memory) noexcept { released(memory); }
-void operator delete[](void* memory) noexcept { released(memory); }
-void operator delete(void* memory, std::size_t) noexcept { released(memory); }
-void operator delete[](void* memory, std::size_t) noexcept { released(memory); }
 
 namespace weir::stream {
 namespace {
+
+using weir::testing::allocations;
+using weir::testing::counting_allocations;
 
 /// A core that runs nothing by itself and answers that are only counted.
 class Quiet final : public Executor, public Observer, public AppendSink, public RecordSink {
@@ -79,12 +59,12 @@ TEST(StreamAllocations, AppendingAndReadingAllocateNothingPerMessage) {
     constexpr int kBatches = 100;
     for (int batch = 0; batch <= kBatches; ++batch) {
       // The first one warms up.
-      counting = batch > 0;
+      counting_allocations = batch > 0;
       for (int i = 0; i < kBatch; ++i) {
         catalog.append(stream, as_bytes(payload), static_cast<std::uint64_t>(i));
       }
       catalog.commit();
-      counting = false;
+      counting_allocations = false;
     }
     // The files in memory grow by pieces of 64 KiB, 120 messages each, and numbers are reserved
     // ever more at a time; nothing else allocates.
@@ -93,9 +73,9 @@ TEST(StreamAllocations, AppendingAndReadingAllocateNothingPerMessage) {
     LogReader& log = *stream.log();
     SequenceNumber at;
     for (int batch = 0; at < log.visible_end(); ++batch) {
-      counting = batch > 0;
+      counting_allocations = batch > 0;
       const auto result = log.read(at, log.visible_end(), kBatch, ReadMode::kCachedOnly, quiet);
-      counting = false;
+      counting_allocations = false;
       ASSERT_TRUE(result);
       at = result->next;
     }
