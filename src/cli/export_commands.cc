@@ -30,19 +30,25 @@ struct ExportFlags {
 Result<std::string> only_export(const ExportFlags& flags) {
   WEIR_TRY(const json status, ask_status(flags.admin));
   std::vector<std::string> names;
+  bool known = false;
   const auto streams = status.find("streams");
   if (streams != status.end() && streams->is_array()) {
     for (const json& stream : *streams) {
       if (stream.value("name", "") != flags.stream) continue;
+      known = true;
       for (const json& entry : stream.value("exports", json::array())) {
         names.push_back(entry.value("identifier", ""));
       }
     }
   }
   if (names.size() == 1) return names.front();
-  if (names.empty()) {
+  const std::string stream_name = log::escaped(flags.stream);
+  if (!known) {
     return fail(Errc::kNotFound,
-                fmt::format("stream '{}' has no export", log::escaped(flags.stream)));
+                fmt::format("there is no stream '{}'; weir status shows them all", stream_name));
+  }
+  if (names.empty()) {
+    return fail(Errc::kNotFound, fmt::format("stream '{}' has no export", stream_name));
   }
   std::string all;
   for (const auto& name : names) all += " " + log::escaped(name);

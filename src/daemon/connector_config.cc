@@ -219,8 +219,10 @@ void check_connectors(std::vector<DeclaredConnector>& connectors,
                                                 "give each its own",
                                                 path, j, mine.name));
       }
-      const bool same_broker =
-          mine.broker.host == other.broker.host && mine.broker.port == other.broker.port;
+      // One without an address was reported for that; where it listens nobody knows.
+      const bool same_broker = !mine.broker_url.empty() && !other.broker_url.empty() &&
+                               mine.broker.host == other.broker.host &&
+                               mine.broker.port == other.broker.port;
       if (!same_broker) continue;
       if (share_topics(mine, other)) {
         report(connectors[i].where,

@@ -11,6 +11,7 @@ namespace weir::daemon {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 const std::string kArn = "arn:aws:firehose:eu-west-1:123456789012:deliverystream/machines";
 
@@ -159,6 +160,11 @@ TEST(ConnectorConfig, several_need_names_and_topics_of_their_own) {
   EXPECT_THAT(problem(second("    name: other\n    message_topic: o/in\n    binary_topic: "
                              "kinesisfirehose/message/binary/more/#\n")),
               HasSubstr("overlap"));
+  const std::string without_broker = with_arn(
+      "  - type: firehose\n    name: other\n    default_delivery_stream_arn: " + kArn + "\n");
+  EXPECT_THAT(problem(without_broker), HasSubstr("has no 'broker'"));
+  EXPECT_THAT(problem(without_broker), Not(HasSubstr("overlap")))
+      << "nobody knows where it listens";
   EXPECT_THAT(problem(second("    message_topic: o/in\n    binary_topic: o/raw/#\n")),
               HasSubstr("has the name 'firehose' already"));
 }

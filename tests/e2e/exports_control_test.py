@@ -174,6 +174,8 @@ class OrderTest(ControlCase):
         self.exported(19)
         self.run_weir("export", "rewind", "s", "--to", "2020-01-01", "--yes")
         eventually("all come again", lambda: self.bodies()[24:] == MESSAGES)
+        self.assertIn("there is no stream 'nosuch'",
+                      self.run_weir("export", "rewind", "nosuch", "--to", "0", status=1).stderr)
         self.assertIn("holds 0 to 19", self.run_weir("export", "rewind", "s", "--to", "21", "--yes", status=1).stderr)
         self.run_weir("export", "rewind", "s", "--to", "nonsense", status=2)
 
