@@ -10,6 +10,8 @@ listens on loopback; data goes to a temporary directory under --data (default: b
 """
 import argparse, collections, json, os, shutil, signal, socket, statistics, subprocess, sys, tempfile, time
 
+from built import require
+
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 Row = collections.namedtuple("Row", "name title messages options durable read pinned goal")
@@ -153,6 +155,7 @@ def main():
     parser.add_argument("--scale", type=float, default=1.0)
     parser.add_argument("--json", default=None)
     options = parser.parse_args()
+    require(options.build, "weir", "bench/ceiling", "bench/wire_load")
     data = options.data or os.path.join(options.build, "bench-data")
     os.makedirs(data, exist_ok=True)
     targets = [t for t in options.targets.split(",") if t]

@@ -10,6 +10,8 @@ usage: bench/connector.py [--rounds 5] [--messages 100000] [--queued 100000] [--
 """
 import argparse, os, shutil, socket, statistics, subprocess, tempfile, time, urllib.request
 
+from built import require
+
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 ARN = "arn:aws:firehose:eu-west-1:123456789012:deliverystream/lake"
 
@@ -159,6 +161,7 @@ def main():
     parser.add_argument("--build", default=f"{ROOT}/build/release")
     parser.add_argument("--data", default=None, help="where the stores are made")
     options = parser.parse_args()
+    require(options.build, "weir", "bench/mqtt_load", "bench/kinesis_sink")
     rounds = [(bare(options), through_weir(options)) for _ in range(options.rounds)]
     alone = statistics.median(rate for rate, _ in rounds)
     rate = statistics.median(result[0] for _, result in rounds)

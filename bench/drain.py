@@ -15,6 +15,8 @@ in kbit/s, comes to over the seconds, with five exports.
 """
 import argparse, json, os, shutil, statistics, subprocess, tempfile, time, urllib.request
 
+from built import require
+
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
@@ -217,6 +219,7 @@ def main():
     parser.add_argument("--limit", type=int, default=None)
     parser.add_argument("--seconds", type=int, default=60)
     options = parser.parse_args()
+    require(options.build, "weir", "bench/wire_load", "bench/kinesis_sink", "bench/put_loop")
     data = options.data or os.path.join(options.build, "bench-data")
     os.makedirs(data, exist_ok=True)
     if options.beside:

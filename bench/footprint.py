@@ -10,6 +10,8 @@ import argparse, os, shutil, signal, socket, statistics, struct, subprocess, tem
 
 import cbor2
 
+from built import require
+
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
@@ -150,6 +152,7 @@ def main():
     parser.add_argument("--many", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
+    require(options.build, "weir", "bench/wire_load")
     data = options.data or os.path.join(options.build, "bench-data")
     os.makedirs(data, exist_ok=True)
     idle(options.build, data)
