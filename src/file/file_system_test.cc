@@ -134,6 +134,15 @@ TEST_P(AnyFileSystem, CutsAndExtendsWithZeros) {
   EXPECT_EQ(read(*file), "");
 }
 
+TEST_P(AnyFileSystem, ADirectoryIsNotAFile) {
+  ASSERT_TRUE(files_->make_directory("a"));
+  for (const OpenMode mode : {OpenMode::kRead, OpenMode::kReadWrite}) {
+    const auto opened = files_->open("a", mode);
+    ASSERT_FALSE(opened);
+    EXPECT_EQ(opened.error().os_errno, EISDIR) << opened.error().what;
+  }
+}
+
 TEST_P(AnyFileSystem, CreatesOnlyWhatIsNotThere) {
   create("a", "one");
   const auto again = files_->open("a", OpenMode::kCreateNew);

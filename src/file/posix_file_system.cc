@@ -233,7 +233,7 @@ class PosixFileSystem final : public FileSystem {
     if (!S_ISREG(status.st_mode)) {
       return fail(Errc::kIo,
                   std::string(doing) + " '" + std::string(path) + "': it is not a regular file",
-                  EINVAL);
+                  S_ISDIR(status.st_mode) ? EISDIR : EINVAL);
     }
     return std::make_unique<PosixFile>(std::move(descriptor), std::string(path));
   }

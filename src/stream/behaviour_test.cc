@@ -584,6 +584,19 @@ TEST_F(StreamBehaviour, AMissingFirstSegmentIsCountedAsLostOnce) {
   EXPECT_LE(store.stream("a").lost_messages(), lost) << "counted once";
 }
 
+TEST_F(StreamBehaviour, AStreamGoesOnWhereItsStateBecameADirectory) {
+  ASSERT_TRUE(store.create(flushing_stream("a")));
+  fill("a", 5);
+  const std::string state = "streams/" + std::to_string(store.stream("a").id().value()) + "/state";
+  store.close();
+  ASSERT_TRUE(disk.remove_file(state));
+  ASSERT_TRUE(disk.make_directory(state));
+  open();
+  EXPECT_THAT(store.payloads("a"), SizeIs(5));
+  fill("a", 5);
+  EXPECT_THAT(store.payloads("a"), SizeIs(10));
+}
+
 TEST_F(StreamBehaviour, AStreamWithoutAReadableDefinitionIsKeptAndReported) {
   ASSERT_TRUE(store.create(flushing_stream("a")));
   ASSERT_TRUE(store.create(flushing_stream("b")));

@@ -2,11 +2,11 @@
 
 #include "base/log.h"
 #include "stream/layout.h"
+#include "stream/misplaced.h"
 #include "stream/state_keeper.h"
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <optional>
 #include <utility>
 
@@ -71,8 +71,7 @@ class Recovery {
     state_lost_ = true;
     clean_ = false;
     // What is not a file cannot be written either, and would keep the stream from going on.
-    const int error = content ? 0 : content.error().os_errno;
-    if ((error == ELOOP || error == EISDIR) && !disk_.rename(path, path + ".bad")) {
+    if (!content && names_no_file(content.error()) && !move_aside(disk_, path)) {
       log::warn("It could not be renamed.", {{"path", path}});
     }
   }

@@ -3,6 +3,7 @@
 #include "base/crc32c.h"
 #include "base/log.h"
 #include "stream/layout.h"
+#include "stream/misplaced.h"
 
 #include <algorithm>
 #include <array>
@@ -23,11 +24,12 @@ std::string format_text(int version) {
   return first + line.data();
 }
 
-enum class Format : std::uint8_t { kOurs, kNewer, kDamaged, kMissing };
+enum class Format : std::uint8_t { kOurs, kNewer, kDamaged, kNoFile, kMissing };
 
 Result<Format> read_format(file::FileSystem& disk) {
   const auto content = file::read_file(disk, layout::kFormat, 4'096);
   if (!content && content.error().code == Errc::kNotFound) return Format::kMissing;
+  if (!content && names_no_file(content.error())) return Format::kNoFile;
   if (!content && content.error().code == Errc::kIo) return fail(content.error());
   const std::string text = content ? std::string(as_text(*content)) : std::string();
   if (text == format_text(kFormatVersion)) return Format::kOurs;
@@ -37,11 +39,13 @@ Result<Format> read_format(file::FileSystem& disk) {
   return Format::kDamaged;
 }
 
-bool is_ours(std::string_view name) {
+bool is_ours(std::string_view entry) {
   constexpr std::array<std::string_view, 11> kNames{
       layout::kLock,    layout::kFormat, layout::kStoreState, layout::kNames,
       layout::kStreams, layout::kTrash,  layout::kQuarantine, layout::kAdminToken,
       "FORMAT.tmp",     "state.tmp",     "names.tmp"};
+  // What was in the way of a file of ours was renamed to `<file>.bad`.
+  const std::string_view name = entry.substr(0, entry.find(".bad"));
   return std::find(kNames.begin(), kNames.end(), name) != kNames.end();
 }
 
@@ -76,6 +80,7 @@ Result<void> Store::check_format(file::FileSystem& disk) {
       return fail(Errc::kUnsupported,
                   "the store was written by a newer version of weir, in a format this one does "
                   "not know; install that version again or choose another directory");
+    case Format::kNoFile:
     case Format::kMissing:
       return check_names(disk);
   }
@@ -102,11 +107,19 @@ Result<std::unique_ptr<Store>> Store::open(file::FileSystem& disk, std::string b
   return store;
 }
 
+/// A directory or a link in place of one of our files makes way for the file.
+Result<void> Store::clear_name(std::string_view name) {
+  const auto opened = disk_.open(name, file::OpenMode::kRead);
+  if (opened || !names_no_file(opened.error())) return {};
+  return move_aside(disk_, std::string(name));
+}
+
 Result<void> Store::make_directories() {
   WEIR_TRY(const Format format, read_format(disk_));
   if (format != Format::kOurs) {
-    if (format == Format::kDamaged) {
+    if (format != Format::kMissing) {
       log::warn("The FORMAT file of the store was damaged and is written again.");
+      WEIR_RETURN_IF_ERROR(clear_name(layout::kFormat));
     }
     const auto made =
         file::replace_file(disk_, layout::kFormat, as_bytes(format_text(kFormatVersion)));
@@ -157,6 +170,7 @@ Result<void> Store::recovered(bool complete) {
 Result<void> Store::write_state() {
   if (!slots_) {
     // There was none, or neither slot was readable.
+    WEIR_RETURN_IF_ERROR(clear_name(layout::kStoreState));
     auto removed = disk_.remove_file(layout::kStoreState);
     if (!removed && removed.error().code != Errc::kNotFound) return removed;
     WEIR_RETURN_IF_ERROR(

@@ -45,6 +45,7 @@ class Store {
  private:
   Store(file::FileSystem& disk, std::unique_ptr<file::Lock> lock)
       : disk_(disk), lock_(std::move(lock)) {}
+  Result<void> clear_name(std::string_view name);
   Result<void> make_directories();
   void load_state(std::string boot_id);
   Result<void> write_state();

@@ -4,8 +4,8 @@
 #   tests/crash/run.sh [BINARY] [ROUNDS]
 #
 # BINARY: default build/release/weir. ROUNDS: multiplies the size of every campaign; 1 takes about
-# three minutes. The seeds are random and printed; SEED=n repeats a run. The last line counts all
-# cases.
+# three minutes. The seeds are random and printed; SEED=n repeats a run, and the gate has its own
+# (scripts/suite.py). The last line counts all cases.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 export WEIR_BINARY=${1:-${WEIR_BINARY:-$here/../../build/release/weir}}

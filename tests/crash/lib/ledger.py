@@ -5,6 +5,7 @@ been remembered.
 """
 
 import hashlib
+import copy
 import threading
 import time
 
@@ -65,6 +66,14 @@ class StreamLedger:
         self.oldest_shown = -1
         self.reported_position = -1
         self.lock = threading.Lock()
+
+    def __deepcopy__(self, memo):
+        """What was told until now, for one of several copies of a store."""
+        twin = StreamLedger(self.name, dict(self.definition))
+        memo[id(self)] = twin
+        for name in ("connections", "shown", "highest_shown", "oldest_shown", "reported_position"):
+            setattr(twin, name, copy.deepcopy(getattr(self, name), memo))
+        return twin
 
     def connect(self, name):
         connection = Connection(name, self)
