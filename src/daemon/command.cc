@@ -1,9 +1,9 @@
 #include "daemon/command.h"
 
 #include "base/log.h"
+#include "base/nearest.h"
 #include "cli/commands.h"
 #include "daemon/fsck.h"
-#include "daemon/nearest.h"
 #include "daemon/serve.h"
 
 #include <CLI/CLI.hpp>

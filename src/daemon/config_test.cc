@@ -1,8 +1,8 @@
 #include "daemon/config.h"
 
+#include "base/nearest.h"
 #include "base/testing.h"
 #include "daemon/environment.h"
-#include "daemon/nearest.h"
 #include "daemon/schema.h"
 #include "daemon/yaml_reader.h"
 

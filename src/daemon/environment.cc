@@ -1,7 +1,7 @@
 #include "daemon/environment.h"
 
 #include "base/ascii.h"
-#include "daemon/nearest.h"
+#include "base/nearest.h"
 #include "daemon/schema.h"
 
 #include <algorithm>

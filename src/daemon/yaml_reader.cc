@@ -1,7 +1,7 @@
 #include "daemon/yaml_reader.h"
 
+#include "base/nearest.h"
 #include "daemon/environment.h"
-#include "daemon/nearest.h"
 #include "daemon/schema.h"
 
 #include <algorithm>

@@ -1,8 +1,8 @@
-#include "daemon/nearest.h"
+#include "base/nearest.h"
 
 #include <algorithm>
 
-namespace weir::daemon {
+namespace weir {
 
 std::size_t edit_distance(std::string_view a, std::string_view b) {
   // Three rows of the usual table: the swap of neighbours looks back two.
@@ -50,4 +50,4 @@ std::string nearest(std::string_view word, const std::vector<std::string>& candi
   return best;
 }
 
-}  // namespace weir::daemon
+}  // namespace weir
