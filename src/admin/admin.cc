@@ -2,9 +2,11 @@
 
 #include "admin/metrics.h"
 #include "admin/request_check.h"
+#include "admin/routes.h"
 #include "base/log.h"
 
 #include <algorithm>
+#include <array>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
@@ -12,9 +14,11 @@
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 #include <optional>
+#include <sstream>
 #include <string_view>
 #include <thread>
 #include <utility>
+#include <variant>
 
 namespace weir::admin {
 namespace {
@@ -29,59 +33,39 @@ constexpr auto kRequestTimeout = std::chrono::seconds(10);
 constexpr auto kLingerTimeout = std::chrono::seconds(1);
 constexpr auto kOrderTimeout = std::chrono::seconds(10);
 constexpr auto kAcceptPause = std::chrono::milliseconds(100);
-
-struct Page {
-  unsigned status = 200;
-  std::string_view content_type = "text/plain; charset=utf-8";
-  std::string body;
-};
-
-constexpr std::string_view kIndex =
-    "weir\n\n"
-    "/metrics  figures for Prometheus\n"
-    "/status   streams and exports, JSON (weir status shows it as a table)\n"
-    "/exports  POST: orders for exports, see weir export\n"
-    "/livez    200 while weir works\n"
-    "/readyz   200 while weir takes messages\n";
+// A reader of events that takes nothing for so long is let go.
+constexpr auto kReaderTimeout = std::chrono::seconds(30);
+// When nothing happens, a reader hears at least this often that weir is there.
+constexpr auto kQuietMax = std::chrono::seconds(15);
+// What is held for one reader of events at most, one event more.
+constexpr std::size_t kPieceBytesMax = std::size_t{64} << 10;
+constexpr std::size_t kDiscardMax = std::size_t{1} << 20;
 
 // What all connections share. Only the admin thread touches it.
 struct Shared {
   Options options;
   Sources sources;
+  Routes routes;
   std::uint16_t port = 0;
   std::int64_t connections = 0;
+  std::int64_t event_streams = 0;
 
-  void count(unsigned status) const {
-    if (sources.registry == nullptr) return;
-    sources.registry->counter(kRequestsTotal, {std::to_string(status)}).add();
+  Shared(const Options& o, Sources s)
+      : options(o), sources(std::move(s)), routes(options, sources) {}
+
+  void count(const metrics::Descriptor& descriptor) const {
+    if (sources.registry != nullptr) sources.registry->counter(descriptor).add();
+  }
+  void count(const metrics::Descriptor& descriptor, const std::string& label) const {
+    if (sources.registry != nullptr) sources.registry->counter(descriptor, {label}).add();
   }
   void connections_changed(std::int64_t by) {
     connections += by;
     if (sources.registry != nullptr) sources.registry->gauge(kConnections).set(connections);
   }
-
-  [[nodiscard]] Page page(std::string_view path) const {
-    if (path == "/metrics") {
-      return {200, "text/plain; version=0.0.4; charset=utf-8", sources.metrics_text()};
-    }
-    if (path == "/status") return {200, "application/json", sources.status_json()};
-    if (path == "/livez") return verdict(sources.live());
-    if (path == "/readyz") return verdict(sources.ready());
-    if (path == "/") return {200, "text/plain; charset=utf-8", std::string(kIndex)};
-    return {404, "text/plain; charset=utf-8", "not found\n"};
-  }
-  // Whoever gives orders proves that the store's files are open to it. The time this takes does
-  // not tell how much of a token was right.
-  [[nodiscard]] bool may_order(std::string_view authorization) const {
-    const std::string wanted = "Bearer " + sources.order_token();
-    unsigned difference = authorization.size() == wanted.size() ? 0 : 1;
-    for (std::size_t i = 0; i < std::min(authorization.size(), wanted.size()); ++i) {
-      difference |= authorization[i] == wanted[i] ? 0U : 1U;
-    }
-    return difference == 0 && wanted.size() > std::string_view("Bearer ").size();
-  }
-  static Page verdict(bool good) {
-    return {good ? 200U : 503U, "text/plain; charset=utf-8", good ? "ok\n" : "not ok\n"};
+  void event_streams_changed(std::int64_t by) {
+    event_streams += by;
+    if (sources.registry != nullptr) sources.registry->gauge(kEventStreams).set(event_streams);
   }
 };
 
@@ -89,20 +73,20 @@ struct Shared {
 class Session : public std::enable_shared_from_this<Session> {
  public:
   Session(tcp::socket socket, Shared& shared)
-      : stream_(std::move(socket)), shared_(shared), late_(stream_.get_executor()) {
+      : stream_(std::move(socket)), shared_(shared), later_(stream_.get_executor()) {
     shared_.connections_changed(1);
   }
-  ~Session() { shared_.connections_changed(-1); }
+  ~Session() {
+    if (events_) shared_.event_streams_changed(-1);
+    shared_.connections_changed(-1);
+  }
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
   void start() {
     if (shared_.connections > shared_.options.connections_max) {
-      if (shared_.sources.registry != nullptr) {
-        shared_.sources.registry->counter(kConnectionsRefusedTotal).add();
-      }
-      stream_.expires_after(kRequestTimeout);
-      respond({503, "text/plain; charset=utf-8", "too many connections\n"}, 11, false, false);
+      shared_.count(kConnectionsRefusedTotal);
+      refuse(503, "too many connections\n");
       return;
     }
     read();
@@ -123,120 +107,248 @@ class Session : public std::enable_shared_from_this<Session> {
     if (!error) {
       answer();
     } else if (error == http::error::header_limit) {
-      respond({431, "text/plain; charset=utf-8", "header too large\n"}, 11, false, false);
+      refuse(431, "header too large\n");
     } else if (error == http::error::body_limit) {
-      respond({413, "text/plain; charset=utf-8", "body too large\n"}, 11, false, false);
+      refuse(413, "body too large\n");
     } else if (error.category() == http::make_error_code(http::error::end_of_stream).category() &&
                error != http::error::end_of_stream && error != http::error::partial_message) {
-      respond({400, "text/plain; charset=utf-8", "bad request\n"}, 11, false, false);
+      refuse(400, "bad request\n");
     } else {
       linger();
     }
   }
 
-  void answer() {
-    const auto& request = parser_->get();
-    const auto text = [&](http::field field) {
-      const auto value = request[field];
-      return std::string_view(value.data(), value.size());
-    };
-    const auto fetch_site = request["Sec-Fetch-Site"];
-    Provenance provenance{text(http::field::host),
-                          text(http::field::origin),
-                          {fetch_site.data(), fetch_site.size()},
-                          {},
-                          shared_.port};
+  // What is said to somebody whose request was not understood.
+  void refuse(unsigned status, const char* text) {
+    version_ = 11;
+    keep_ = false;
+    head_ = false;
+    respond(text_page(status, text));
+  }
+
+  [[nodiscard]] std::string_view text_of(http::field field) const {
+    const auto value = parser_->get()[field];
+    return {value.data(), value.size()};
+  }
+  [[nodiscard]] std::string_view text_of(beast::string_view name) const {
+    const auto value = parser_->get()[name];
+    return {value.data(), value.size()};
+  }
+
+  [[nodiscard]] unsigned provenance() const {
+    Provenance provenance;
+    provenance.host = text_of(http::field::host);
+    provenance.origin = text_of(http::field::origin);
+    provenance.sec_fetch_site = text_of("Sec-Fetch-Site");
     error_code ignored;
     provenance.local_address = stream_.socket().local_endpoint(ignored).address().to_string();
-    const bool head = request.method() == http::verb::head;
-    const bool keep = request.keep_alive();
-    Page page;
-    page.status = check_provenance(provenance);
-    if (page.status != 200) {
-      page.body = page.status == 421 ? "this host is not served here\n" : "forbidden\n";
-    } else if (request.method() == http::verb::post && path() == "/exports" &&
-               shared_.sources.order) {
-      order(text(http::field::authorization));
+    provenance.port = shared_.port;
+    return check_provenance(provenance);
+  }
+
+  [[nodiscard]] Request request() const {
+    const auto& message = parser_->get();
+    Request request;
+    if (message.method() == http::verb::head) {
+      request.method = Request::Method::kHead;
+    } else if (message.method() == http::verb::post) {
+      request.method = Request::Method::kPost;
+    } else if (message.method() != http::verb::get) {
+      request.method = Request::Method::kOther;
+    }
+    const std::string_view target(message.target().data(), message.target().size());
+    request.path = target.substr(0, target.find('?'));
+    request.query = target.substr(std::min(target.size(), request.path.size() + 1));
+    request.authorization = text_of(http::field::authorization);
+    request.accept = text_of(http::field::accept);
+    request.accept_encoding = text_of(http::field::accept_encoding);
+    request.upgrade = text_of(http::field::upgrade);
+    request.from_page = !text_of(http::field::origin).empty() || !text_of("Sec-Fetch-Site").empty();
+    request.body = message.body();
+    error_code ignored;
+    request.peer = stream_.socket().remote_endpoint(ignored).address().to_string();
+    return request;
+  }
+
+  void answer() {
+    const auto& message = parser_->get();
+    version_ = message.version();
+    keep_ = message.keep_alive();
+    head_ = message.method() == http::verb::head;
+    if (const unsigned status = provenance(); status != 200) {
+      keep_ = false;
+      respond(text_page(status, status == 421 ? "this host is not served here\n" : "forbidden\n"));
       return;
-    } else if (!head && request.method() != http::verb::get) {
-      page = {405, "text/plain; charset=utf-8", "method not allowed\n"};
+    }
+    Answer answer = shared_.routes.answer(request());
+    if (auto* later = std::get_if<Later>(&answer)) {
+      order(*later);
+    } else if (auto* events = std::get_if<std::unique_ptr<EventSource>>(&answer)) {
+      begin_events(std::move(*events));
     } else {
-      page = shared_.page(path());
+      auto& page = std::get<Page>(answer);
+      if (page.close) keep_ = false;
+      if (page.pause == Duration::zero()) {
+        respond(std::move(page));
+      } else {
+        respond_after_pause(std::move(page));
+      }
     }
-    respond(std::move(page), request.version(), keep, head);
   }
 
-  [[nodiscard]] std::string_view path() const {
-    const auto& request = parser_->get();
-    const std::string_view target(request.target().data(), request.target().size());
-    return target.substr(0, target.find('?'));
+  void respond_after_pause(Page page) {
+    later_.expires_after(page.pause);
+    later_.async_wait([self = shared_from_this(), page = std::move(page)](error_code) mutable {
+      self->respond(std::move(page));
+    });
   }
 
-  void order(std::string_view authorization) {
-    const auto& request = parser_->get();
-    const unsigned version = request.version();
-    const bool keep = request.keep_alive();
-    if (!shared_.may_order(authorization)) {
-      respond({401, "application/json", "{\"error\":\"the token is missing or wrong\"}\n"}, version,
-              keep, false);
-      return;
-    }
+  void order(const Later& later) {
     const std::uint64_t number = ++orders_;
     // Holds this connection until somebody answers.
-    late_.expires_after(kOrderTimeout);
-    late_.async_wait([self = shared_from_this(), number, version](error_code stopped) {
+    later_.expires_after(kOrderTimeout);
+    later_.async_wait([self = shared_from_this(), number](error_code stopped) {
       if (stopped || self->answered_ >= number) return;
       self->answered_ = number;
-      self->respond({504, "application/json",
-                     "{\"error\":\"it was not carried out in time; it may be later\"}\n"},
-                    version, false, false);
+      self->keep_ = false;
+      self->respond(error_page(504, "it was not carried out in time; it may be later"));
     });
-    shared_.sources.order(request.body(), [weak = weak_from_this(), number, version, keep](
-                                              unsigned status, std::string json) {
+    later.start([weak = weak_from_this(), number](unsigned status, std::string json) {
       auto self = weak.lock();
       if (!self) return;
       // Moved along, so that a connection ends on the admin thread.
       const auto executor = self->stream_.get_executor();
-      asio::post(executor, [self = std::move(self), number, version, keep, status,
-                            json = std::move(json)]() mutable {
-        if (self->answered_ >= number) return;
-        self->answered_ = number;
-        self->late_.cancel();
-        self->respond({status, "application/json", std::move(json)}, version, keep, false);
-      });
+      asio::post(executor,
+                 [self = std::move(self), number, status, json = std::move(json)]() mutable {
+                   if (self->answered_ >= number) return;
+                   self->answered_ = number;
+                   self->later_.cancel();
+                   Page page = text_page(status, std::move(json));
+                   page.content_type = "application/json";
+                   self->respond(std::move(page));
+                 });
     });
   }
 
-  void respond(Page page, unsigned version, bool keep, bool head) {
-    shared_.count(page.status);
+  static beast::string_view view(std::string_view text) { return {text.data(), text.size()}; }
+
+  template <class Message>
+  void set_common_fields(Message& message, std::string_view content_type) const {
+    message.set(http::field::content_type, view(content_type));
+    message.set(http::field::cache_control, "no-store");
+    message.set("Content-Security-Policy",
+                "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+                "connect-src 'self'; base-uri 'none'; form-action 'none'; "
+                "frame-ancestors 'none'");
+    message.set("X-Content-Type-Options", "nosniff");
+    message.set("Referrer-Policy", "no-referrer");
+  }
+
+  void respond(Page page) {
+    shared_.count(kRequestsTotal, std::to_string(page.status));
     response_ = {};
-    response_.version(version);
+    response_.version(version_);
     response_.result(page.status);
-    const auto view = [](std::string_view text) {
-      return beast::string_view(text.data(), text.size());
-    };
-    response_.set(http::field::content_type, view(page.content_type));
-    response_.set(http::field::cache_control, "no-store");
-    response_.set("Content-Security-Policy",
-                  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-                  "connect-src 'self'; base-uri 'none'; form-action 'none'; "
-                  "frame-ancestors 'none'");
-    response_.set("X-Content-Type-Options", "nosniff");
-    response_.set("Referrer-Policy", "no-referrer");
-    if (page.status == 405) response_.set(http::field::allow, "GET, HEAD");
-    response_.keep_alive(keep);
+    set_common_fields(response_, page.content_type);
+    if (!page.allow.empty()) response_.set(http::field::allow, view(page.allow));
+    if (!page.encoding.empty()) response_.set(http::field::content_encoding, view(page.encoding));
+    if (!page.fixed.empty()) page.body = page.fixed;
+    response_.keep_alive(keep_);
     response_.content_length(page.body.size());
-    if (!head) response_.body() = std::move(page.body);
+    if (!head_) response_.body() = std::move(page.body);
     stream_.expires_after(kRequestTimeout);
     http::async_write(stream_, response_,
-                      [self = shared_from_this(), keep](error_code error, std::size_t) {
+                      [self = shared_from_this()](error_code error, std::size_t) {
                         if (error) return;
-                        if (keep) {
+                        if (self->keep_) {
                           self->read();
                         } else {
                           self->linger();
                         }
                       });
+  }
+
+  // --- long-lived answers: written as fast as the reader takes them, never more than one piece
+  // is held for it ---
+
+  void begin_events(std::unique_ptr<EventSource> source) {
+    if (shared_.event_streams >= shared_.options.event_streams_max) {
+      shared_.count(kEventStreamsEndedTotal, "too_many");
+      respond(text_page(503, "too many event streams are open\n"));
+      return;
+    }
+    shared_.count(kRequestsTotal, "200");
+    http::response<http::empty_body> head;
+    head.version(version_);
+    head.result(http::status::ok);
+    set_common_fields(head, "text/event-stream");
+    head.keep_alive(false);
+    std::ostringstream text;
+    text << head.base();
+    piece_ = text.str();
+    if (head_) source.reset();
+    events_ = std::move(source);
+    if (events_) shared_.event_streams_changed(1);
+    last_sent_ = std::chrono::steady_clock::now();
+    stream_.expires_never();
+    watch_for_end();
+    write_piece(events_ == nullptr);
+  }
+
+  // The reader says nothing more; that it has gone is noticed here, also when nothing is sent.
+  void watch_for_end() {
+    stream_.async_read_some(asio::buffer(discarded_),
+                            [self = shared_from_this()](error_code error, std::size_t n) {
+                              self->discarded_bytes_ += n;
+                              if (!error && self->discarded_bytes_ < kDiscardMax) {
+                                self->watch_for_end();
+                              } else {
+                                self->close();
+                              }
+                            });
+  }
+
+  void write_piece(bool last) {
+    stream_.expires_after(kReaderTimeout);
+    asio::async_write(stream_, asio::buffer(piece_),
+                      [self = shared_from_this(), last](error_code error, std::size_t) {
+                        if (error == beast::error::timeout) {
+                          self->shared_.count(kEventStreamsEndedTotal, "slow");
+                        }
+                        if (error || last) {
+                          self->close();
+                        } else {
+                          self->wait_for_more();
+                        }
+                      });
+  }
+
+  void wait_for_more() {
+    later_.expires_after(events_->pause());
+    later_.async_wait([self = shared_from_this()](error_code stopped) {
+      if (!stopped) self->write_more();
+    });
+  }
+
+  void write_more() {
+    piece_.clear();
+    const bool goes_on = events_->more(piece_, kPieceBytesMax);
+    const auto now = std::chrono::steady_clock::now();
+    // So that both sides, and what stands between them, know that the other is there.
+    if (piece_.empty() && now - last_sent_ >= kQuietMax) piece_ = ":\n\n";
+    if (piece_.empty() && goes_on) {
+      wait_for_more();
+      return;
+    }
+    last_sent_ = now;
+    write_piece(!goes_on);
+  }
+
+  void close() {
+    later_.cancel();
+    error_code ignored;
+    stream_.socket().shutdown(tcp::socket::shutdown_both, ignored);
+    stream_.close();
   }
 
   // Closing with unread input would reset the connection and may take the answer back.
@@ -250,7 +362,6 @@ class Session : public std::enable_shared_from_this<Session> {
     stream_.async_read_some(asio::buffer(discarded_),
                             [self = shared_from_this()](error_code error, std::size_t n) {
                               self->discarded_bytes_ += n;
-                              constexpr std::size_t kDiscardMax = 1 << 20;
                               if (!error && self->discarded_bytes_ < kDiscardMax) self->discard();
                             });
   }
@@ -260,17 +371,23 @@ class Session : public std::enable_shared_from_this<Session> {
   beast::flat_buffer buffer_;
   std::optional<http::request_parser<http::string_body>> parser_;
   http::response<http::string_body> response_;
+  unsigned version_ = 11;  // of the present request, as the next two
+  bool keep_ = false;
+  bool head_ = false;
   std::array<char, 4096> discarded_{};
   std::size_t discarded_bytes_ = 0;
-  asio::steady_timer late_;
+  asio::steady_timer later_;    // for one of: an order's end, a pause, more events
   std::uint64_t orders_ = 0;    // asked on this connection, one at a time
   std::uint64_t answered_ = 0;  // the last of them that was answered
+  std::unique_ptr<EventSource> events_;
+  std::string piece_;
+  std::chrono::steady_clock::time_point last_sent_;
 };
 
 class BeastServer final : public AdminServer {
  public:
   BeastServer(const Options& options, Sources sources)
-      : shared_{options, std::move(sources)}, acceptor_(io_), pause_(io_) {}
+      : shared_(options, std::move(sources)), acceptor_(io_), pause_(io_) {}
 
   ~BeastServer() override {
     io_.stop();
@@ -360,6 +477,7 @@ Result<void> Options::validate() const {
   WEIR_RETURN_IF_ERROR(within("connections_max", connections_max, 1, 10'000));
   WEIR_RETURN_IF_ERROR(within("header_bytes_max", header_bytes_max, 1024, kMiB));
   WEIR_RETURN_IF_ERROR(within("body_bytes_max", body_bytes_max, 0, kMiB));
+  WEIR_RETURN_IF_ERROR(within("event_streams_max", event_streams_max, 0, 1'000));
   return {};
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "admin/event_source.h"
 #include "base/metrics.h"
 #include "base/result.h"
 
@@ -8,6 +9,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace weir::admin {
 
@@ -17,21 +19,43 @@ struct Options {
   std::int64_t connections_max = 64;
   std::int64_t header_bytes_max = 16'384;
   std::int64_t body_bytes_max = 65'536;
+  std::int64_t event_streams_max = 16;  ///< long-lived answers, which count as connections too
+  bool actions = false;                 ///< orders may come from a page in a browser
   [[nodiscard]] Result<void> validate() const;
 };
 
-/// What the pages show. Called on the admin thread; must not wait for the core thread.
+/// Answers an order with an HTTP status and JSON; on any thread, at once or later, once.
+using Reply = std::function<void(unsigned status, std::string json)>;
+
+/// A path that takes orders: POST, with the admin token.
+struct OrderPage {
+  std::string path;
+  std::string about;       ///< one line for the list of pages
+  bool for_pages = false;  ///< only with `Options::actions`, whoever asks
+  /// `body` is valid during the call only. Without a reply the request is answered as too slow.
+  std::function<void(std::string_view body, Reply reply)> take;
+};
+
+/// A path that shows a JSON document.
+struct Document {
+  std::string path;
+  std::string about;  ///< one line for the list of pages
+  std::function<std::string()> json;
+};
+
+/// What the pages show. Called on the admin thread; must not wait for another thread.
 struct Sources {
   std::function<std::string()> metrics_text;  ///< /metrics
   std::function<bool()> live;                 ///< /livez
   std::function<bool()> ready;                ///< /readyz
   std::function<std::string()> status_json;   ///< /status
-  /// POST /exports: a JSON order for an export. `reply` may be called on any thread, at once or
-  /// later, once; without it the request is answered as too slow. Null: there is no such page.
-  using Reply = std::function<void(unsigned status, std::string json)>;
-  std::function<void(std::string_view body, Reply reply)> order;
-  /// What such a request must carry as `Authorization: Bearer`; "" refuses all.
+  std::vector<Document> documents;
+  std::vector<OrderPage> orders;
+  std::vector<EventPage> events;
+  /// What an order must carry as `Authorization: Bearer`; "" refuses all.
   std::function<std::string()> order_token;
+  /// Clients must say who they are, so events that show payloads ask for the token too.
+  bool payloads_need_token = false;
   metrics::Registry* registry = nullptr;  ///< where requests are counted; outlives the server
 };
 

@@ -94,7 +94,7 @@ class Admin : public ::testing::Test {
     sources.live = [this] { return live_.load(); };
     sources.ready = [this] { return ready_.load(); };
     sources.status_json = [] { return std::string("{\"streams\":[]}\n"); };
-    sources.order = [this](std::string_view body, Sources::Reply reply) {
+    const auto take = [this](std::string_view body, Reply reply) {
       order_ = body;
       if (answers_at_once_) {
         reply(200, "{\"done\":\"at once\"}");
@@ -102,6 +102,8 @@ class Admin : public ::testing::Test {
         reply_.set_value(std::move(reply));
       }
     };
+    sources.orders.push_back({"/exports", "orders", false, take});
+    sources.orders.push_back({"/streams", "orders of the dashboard", true, take});
     sources.order_token = [this] { return token_; };
     sources.registry = &registry_;
     auto started = AdminServer::start(options, std::move(sources));
@@ -141,7 +143,7 @@ class Admin : public ::testing::Test {
   std::string token_ = "secret";
   std::string order_;
   bool answers_at_once_ = true;
-  std::promise<Sources::Reply> reply_;
+  std::promise<Reply> reply_;
   metrics::Registry registry_;
   std::atomic<bool> live_{true};
   std::atomic<bool> ready_{true};

@@ -221,9 +221,10 @@ Result<void> Daemon::Parts::bind_admin() {
   sources.live = [this] { return live(); };
   sources.ready = [this] { return ready.load() && live(); };
   sources.status_json = [this] { return status(); };
-  sources.order = [this](std::string_view body, admin::Sources::Reply reply) {
-    take_export_order(body, board, *engine, std::move(reply));
-  };
+  sources.orders.push_back({"/exports", "orders for exports, see weir export", false,
+                            [this](std::string_view body, admin::Reply reply) {
+                              take_export_order(body, board, *engine, std::move(reply));
+                            }});
   sources.order_token = [this] { return admin_token; };
   sources.registry = &metrics;
   heartbeat = clock.now().time_since_epoch().count();
