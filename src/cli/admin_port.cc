@@ -1,10 +1,10 @@
 #include "cli/admin_port.h"
 
 #include "base/log.h"
+#include "cli/arguments.h"
 #include "cli/http_get.h"
 #include "cli/status.h"
 
-#include <CLI/CLI.hpp>
 #include <cerrno>
 #include <fmt/format.h>
 #include <fstream>
@@ -40,18 +40,39 @@ Result<std::string> token_of(const AdminFlags& flags) {
 
 }  // namespace
 
-void AdminFlags::add_to(CLI::App& command) {
-  command.add_option("--admin-host", host, "Where weir is.")
-      ->capture_default_str()
-      ->group("Connection");
-  command.add_option("--admin-port", port, "Its port for operators.")
-      ->check(CLI::Range(1, 65535))
-      ->capture_default_str()
-      ->group("Connection");
-  command
-      .add_option("--admin-token-file", token_file,
-                  "File with the token for orders. Default: the one in weir's store.")
-      ->group("Connection");
+std::vector<Flag> AdminFlags::flags() {
+  return {{.names = "--admin-host,--host",
+           .value = "HOST",
+           .text = "Where weir is.",
+           .fallback = "127.0.0.1",
+           .group = "Connection"},
+          {.names = "--admin-port",
+           .value = "PORT",
+           .text = "Its port for operators.",
+           .kind = Kind::kPort,
+           .fallback = "8089",
+           .group = "Connection"}};
+}
+
+std::vector<Flag> AdminFlags::order_flags() {
+  auto all = flags();
+  all.front().names = "--admin-host";  // --host is where programs connect
+  all.push_back({.names = "--admin-token-file",
+                 .value = "FILE",
+                 .text = "File with the token for orders. Default: the one in weir's store.",
+                 .kind = Kind::kFile,
+                 .group = "Connection"});
+  return all;
+}
+
+AdminFlags AdminFlags::from(const Arguments& arguments) {
+  AdminFlags flags;
+  flags.host = arguments.text("--admin-host");
+  flags.port = arguments.number("--admin-port");
+  if (arguments.knows("--admin-token-file")) {
+    flags.token_file = arguments.text("--admin-token-file");
+  }
+  return flags;
 }
 
 Result<json> ask_status(const AdminFlags& flags) {

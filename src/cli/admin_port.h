@@ -1,14 +1,12 @@
 #pragma once
 
 #include "base/result.h"
+#include "cli/command_table.h"
 
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
-
-namespace CLI {
-class App;
-}
+#include <vector>
 
 namespace weir::cli {
 
@@ -18,7 +16,10 @@ struct AdminFlags {
   std::int64_t port = 8089;
   std::string token_file;  ///< "": where the running weir says it is
 
-  void add_to(CLI::App& command);
+  /// Their entries in the table, for commands that only look and for those that give orders.
+  static std::vector<Flag> flags();
+  static std::vector<Flag> order_flags();
+  static AdminFlags from(const Arguments& arguments);
 };
 
 /// Sends one order for an export (POST /exports) and returns the sentence that answers it. Errors

@@ -8,26 +8,24 @@
 #include "cli/stream_commands.h"
 #include "cli/sub.h"
 
-#include <CLI/CLI.hpp>
+#include <iterator>
 
 namespace weir::cli {
 
-struct Commands::State {
-  int status = 0;
-};
-
-Commands::Commands(CLI::App& app) : state_(std::make_unique<State>()) {
-  add_stream_commands(app, state_->status);
-  add_pub_command(app, state_->status);
-  add_sub_command(app, state_->status);
-  add_status_command(app, state_->status);
-  add_export_commands(app, state_->status);
-  add_dead_letter_commands(app, state_->status);
-  add_demo_command(app, state_->status);
+CommandTable client_commands() {
+  CommandTable table;
+  const auto add = [&](CommandTable more) {
+    table.insert(table.end(), std::make_move_iterator(more.begin()),
+                 std::make_move_iterator(more.end()));
+  };
+  table.push_back(status_command());
+  add(export_commands());
+  add(dead_letter_commands());
+  add(stream_commands());
+  table.push_back(pub_command());
+  table.push_back(sub_command());
+  table.push_back(demo_command());
+  return table;
 }
-
-Commands::~Commands() = default;
-
-int Commands::status() const { return state_->status; }
 
 }  // namespace weir::cli

@@ -1,17 +1,16 @@
 #include "cli/dead_letter_commands.h"
 
 #include "base/log.h"
+#include "cli/arguments.h"
 #include "cli/client.h"
 #include "cli/flags.h"
 #include "cli/interrupt.h"
 #include "cli/output.h"
 #include "cli/text.h"
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <fmt/format.h>
 #include <functional>
-#include <limits>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <vector>
@@ -195,17 +194,31 @@ std::int64_t number_in(const ordered_json& head, const char* name) {
   return found != head.end() && found->is_number_integer() ? found->get<std::int64_t>() : -1;
 }
 
-CLI::App* add_command(CLI::App& group, const std::shared_ptr<DeadLetterFlags>& flags,
-                      const char* name, const char* words, int& status,
-                      Result<void> (*run)(const DeadLetterFlags&)) {
-  CLI::App* command = group.add_subcommand(name, words);
-  command->add_option("--from", flags->from, "The dead-letter stream.")->capture_default_str();
-  flags->connection.add_to(*command);
-  command->callback([flags, run, &status] {
-    const auto done = run(*flags);
-    status = done ? kOk : failed(done.error());
-  });
-  return command;
+DeadLetterFlags flags_from(const Arguments& arguments) {
+  DeadLetterFlags flags;
+  flags.connection = ConnectionFlags::from(arguments);
+  flags.from = arguments.text("--from");
+  if (arguments.knows("--output")) flags.output = arguments.text("--output");
+  if (arguments.knows("NUMBER")) flags.numbers = arguments.numbers("NUMBER");
+  if (arguments.knows("--payload")) flags.payload = arguments.has("--payload");
+  if (arguments.knows("--all")) {
+    flags.all = arguments.has("--all");
+    flags.to = arguments.text("--to");
+    flags.yes = arguments.has("--yes");
+  }
+  return flags;
+}
+
+auto running(Result<void> (*body)(const DeadLetterFlags&)) {
+  return [body](const Arguments& arguments) -> int {
+    const auto done = body(flags_from(arguments));
+    return done ? kOk : failed(done.error());
+  };
+}
+
+std::vector<Flag> with_source(std::vector<Flag> flags) {
+  flags.push_back({"--from", "STREAM", "The dead-letter stream.", Kind::kStream, {}, "weir-dlq"});
+  return joined(std::move(flags), ConnectionFlags::flags());
 }
 
 }  // namespace
@@ -229,38 +242,34 @@ std::optional<DeadLetterView> read_dead_letter(Bytes message) {
   return letter;
 }
 
-void add_dead_letter_commands(CLI::App& app, int& status) {
-  CLI::App* group =
-      app.add_subcommand("dlq", "Messages that destinations refused for good: dead letters.");
-  group->require_subcommand(1);
-  const auto numbers = CLI::Range(std::int64_t{0}, std::numeric_limits<std::int64_t>::max());
-
-  auto listed = std::make_shared<DeadLetterFlags>();
-  add_command(*group, listed, "ls", "List them.", status, list)
-      ->add_option("-o,--output", listed->output, "text or json, one object a line.")
-      ->check(CLI::IsMember({"text", "json"}))
-      ->capture_default_str();
-
-  auto shown = std::make_shared<DeadLetterFlags>();
-  CLI::App* show_one = add_command(*group, shown, "show", "Show one as JSON.", status, show);
-  show_one->add_option("NUMBER", shown->numbers, "Its number, as ls shows it.")
-      ->required()
-      ->expected(1)
-      ->check(numbers);
-  show_one->add_flag("--payload", shown->payload, "Print the bare payload instead.");
-
-  auto replayed = std::make_shared<DeadLetterFlags>();
-  CLI::App* replay_some = add_command(*group, replayed, "replay",
-                                      "Append them to their streams again.", status, replay);
-  replay_some->add_option("NUMBER", replayed->numbers, "Which, as ls shows them.")->check(numbers);
-  replay_some->add_flag("--all", replayed->all, "All of them.");
-  replay_some->add_option("--to", replayed->to, "To this stream instead.");
-  replay_some->add_flag("--yes", replayed->yes, "Yes, messages may be sent a second time.");
-  replay_some->footer(
-      "Examples:\n"
-      "  weir dlq ls\n"
-      "  weir dlq show 3 --payload | jq .\n"
-      "  weir dlq replay 3 4 --yes");
+CommandTable dead_letter_commands() {
+  return {
+      {.name = "dlq",
+       .summary = "Messages that destinations refused for good: dead letters.",
+       .more = "[What dead letters are](concepts.md#dead-letters)."},
+      {.name = "dlq ls",
+       .summary = "List dead letters.",
+       .flags = with_source({output_flag("text, or json with one object a line.")}),
+       .run = running(list)},
+      {.name = "dlq show",
+       .summary = "Show one dead letter as JSON.",
+       .arguments = {{"NUMBER", "Its number, as ls shows it.", Kind::kNumber}},
+       .flags = with_source({{"--payload", "", "Print the bare message instead."}}),
+       .examples = {{"weir dlq show 3 --payload | jq ."}},
+       .run = running(show)},
+      {.name = "dlq replay",
+       .summary = "Append dead letters to their streams again.",
+       .description =
+           "A letter is appended to the stream that it came from, or to another one. There it is "
+           "a new message: all exports and readers of the stream get it, so those that had taken "
+           "it get it twice; hence --yes. The letter stays where it is until the dead-letter "
+           "stream overwrites it.",
+       .arguments = {{"NUMBER", "Which, as ls shows them.", Kind::kNumber, true, true}},
+       .flags = with_source({{"--all", "", "All of them."},
+                             {"--to", "STREAM", "To this stream instead.", Kind::kStream},
+                             {"--yes", "", "Yes, messages may be sent a second time."}}),
+       .examples = {{"weir dlq replay 3 4 --yes"}, {"weir dlq replay --all --to retry --yes"}},
+       .run = running(replay)}};
 }
 
 }  // namespace weir::cli

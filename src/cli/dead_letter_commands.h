@@ -1,15 +1,12 @@
 #pragma once
 
+#include "cli/command_table.h"
 #include "protocol/messages.h"
 
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
-
-namespace CLI {
-class App;
-}
 
 namespace weir::cli {
 
@@ -26,7 +23,7 @@ struct DeadLetterView {
 /// None if the message is no dead letter.
 std::optional<DeadLetterView> read_dead_letter(Bytes message);
 
-/// `weir dlq ls | show | replay`.
-void add_dead_letter_commands(CLI::App& app, int& status);
+/// `dlq ls | show | replay`.
+CommandTable dead_letter_commands();
 
 }  // namespace weir::cli

@@ -1,11 +1,11 @@
 #include "cli/definition_flags.h"
 
 #include "base/log.h"
+#include "cli/arguments.h"
 #include "cli/definition_json.h"
 #include "cli/text.h"
 #include "protocol/codec.h"
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cerrno>
 #include <fmt/format.h>
@@ -43,39 +43,67 @@ void set_export(std::vector<model::ExportConfig>& exports, const model::ExportCo
 
 }  // namespace
 
-void DefinitionFlags::add_to(CLI::App& command) {
-  command.add_option("--definition", definition_file,
-                     "File with the whole definition as JSON, as 'weir stream info -o json' "
-                     "prints it; other options change it.");
-  command.add_option("--max-size", max_size, "Size of the stream, as in 256MiB (the default).");
-  command.add_option("--segment-size", segment_size,
-                     "Size of a segment, the unit of deletion, as in 16MiB (the default, "
-                     "or --max-size if that is less).");
-  command.add_option("--ttl", ttl, "How long messages are kept at least, as in 36h or 7d; 'none'.");
-  command
-      .add_option("--on-full", on_full,
-                  "What an append to a full stream does: reject it (the default), or overwrite "
-                  "the oldest messages.")
-      ->check(CLI::IsMember({"reject", "overwrite"}));
-  command.add_flag("--memory", memory, "Keep messages in memory only; a restart loses them.");
-  // By function: bound to the variable, CLI11 would store "false" when neither was given.
-  command.add_flag_function(
-      "--flush-on-write,!--no-flush-on-write",
-      [this](std::int64_t count) { flush_on_write = count > 0; },
-      "Answer an append only once it is on stable storage.");
-  command.add_option("--kinesis-stream", kinesis_stream, "Export to this Kinesis data stream.")
-      ->group("Export");
-  command.add_option("--http-uri", http_uri, "Export by POST to this address.")->group("Export");
-  command
-      .add_option("--export-id", export_identifier,
-                  "Identifier of that export. Default: kinesis or http.")
-      ->group("Export");
-  command.add_option("--batch-size", batch_size, "Messages in one request, at most.")
-      ->group("Export");
-  command
-      .add_option("--batch-interval", batch_interval,
-                  "How long to collect a batch, as in 5min; at least 60s.")
-      ->group("Export");
+std::vector<Flag> DefinitionFlags::flags() {
+  return {
+      {"--definition", "FILE",
+       "File with the whole definition as JSON, as 'weir stream info -o json' prints it; other "
+       "options change it.",
+       Kind::kFile},
+      {"--max-size", "SIZE", "Size of the stream, as in 1GiB. 256MiB if nothing is said."},
+      {"--segment-size", "SIZE",
+       "Size of a segment, the unit of deletion. 16MiB if nothing is said, or --max-size if that "
+       "is less."},
+      {"--ttl", "TIME", "How long messages are kept at least, as in 36h or 7d, or 'none'."},
+      {"--on-full",
+       "WHAT",
+       "What an append to a full stream does: reject it, as if nothing is said, or overwrite the "
+       "oldest messages.",
+       Kind::kChoice,
+       {"reject", "overwrite"}},
+      {"--memory", "", "Keep messages in memory only; a restart loses them."},
+      {.names = "--flush-on-write",
+       .text = "Answer an append only once it is on stable storage.",
+       .excludes = "--no-flush-on-write"},
+      {"--no-flush-on-write", "", "Answer it as soon as a crash of weir cannot lose it."},
+      {.names = "--kinesis-stream",
+       .value = "NAME",
+       .text = "Export to this Kinesis data stream.",
+       .group = "Export"},
+      {.names = "--http-uri",
+       .value = "URI",
+       .text = "Export by POST to this address.",
+       .group = "Export"},
+      {.names = "--export-id",
+       .value = "ID",
+       .text = "Identifier of that export; kinesis or http if nothing is said.",
+       .group = "Export"},
+      {.names = "--batch-size",
+       .value = "N",
+       .text = "Messages in one request, at most.",
+       .kind = Kind::kNumber,
+       .group = "Export"},
+      {.names = "--batch-interval",
+       .value = "TIME",
+       .text = "How long to collect a batch, as in 5min; at least 60s.",
+       .group = "Export"}};
+}
+
+DefinitionFlags DefinitionFlags::from(const Arguments& arguments) {
+  DefinitionFlags flags;
+  flags.definition_file = arguments.text("--definition");
+  flags.max_size = arguments.maybe("--max-size");
+  flags.segment_size = arguments.maybe("--segment-size");
+  flags.ttl = arguments.maybe("--ttl");
+  flags.on_full = arguments.maybe("--on-full");
+  flags.memory = arguments.has("--memory");
+  if (arguments.has("--flush-on-write")) flags.flush_on_write = true;
+  if (arguments.has("--no-flush-on-write")) flags.flush_on_write = false;
+  flags.kinesis_stream = arguments.maybe("--kinesis-stream");
+  flags.http_uri = arguments.maybe("--http-uri");
+  flags.export_identifier = arguments.maybe("--export-id");
+  flags.batch_size = arguments.maybe_number("--batch-size");
+  flags.batch_interval = arguments.maybe("--batch-interval");
+  return flags;
 }
 
 bool DefinitionFlags::any() const {

@@ -1,15 +1,13 @@
 #pragma once
 
 #include "base/result.h"
+#include "cli/command_table.h"
 #include "model/definition.h"
 
 #include <cstdint>
 #include <optional>
 #include <string>
-
-namespace CLI {
-class App;
-}
+#include <vector>
 
 namespace weir::cli {
 
@@ -28,7 +26,9 @@ struct DefinitionFlags {
   std::optional<std::int64_t> batch_size;
   std::optional<std::string> batch_interval;
 
-  void add_to(CLI::App& command);
+  /// Their entries in the table, and what was typed for them.
+  static std::vector<Flag> flags();
+  static DefinitionFlags from(const Arguments& arguments);
   [[nodiscard]] bool any() const;
   /// `base` (or the definition file, if one is named) with every option given applied, named
   /// `name`, checked. Errors: kInvalidArgument naming the option or field at fault; kIo.

@@ -1,13 +1,13 @@
 #include "cli/demo.h"
 
 #include "base/log.h"
+#include "cli/arguments.h"
 #include "cli/flags.h"
 #include "cli/http_get.h"
 #include "cli/interrupt.h"
 #include "cli/status.h"
 #include "cli/text.h"
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <fmt/format.h>
 #include <fstream>
@@ -277,26 +277,39 @@ int run_demo(DemoFlags& flags) {
   return done ? kOk : failed(done.error());
 }
 
+int run(const Arguments& arguments) {
+  DemoFlags flags;
+  flags.connection = ConnectionFlags::from(arguments);
+  flags.options.stream = arguments.text("--stream");
+  flags.options.rate = arguments.decimal("--rate");
+  flags.options.count = arguments.maybe_number("--count");
+  flags.options.admin_port = arguments.number("--admin-port");
+  flags.duration = arguments.maybe("--duration");
+  return run_demo(flags);
+}
+
 }  // namespace
 
-void add_demo_command(CLI::App& app, int& status) {
-  auto flags = std::make_shared<DemoFlags>();
-  CLI::App* command = app.add_subcommand(
-      "demo", "Publish this machine's telemetry and watch it being stored and exported.");
-  command->add_option("--stream", flags->options.stream, "Stream to publish to; made if missing.")
-      ->capture_default_str();
-  command->add_option("--rate", flags->options.rate, "Messages a second.")
-      ->check(CLI::Range(0.01, 1000.0))
-      ->capture_default_str();
-  command->add_option("-n,--count", flags->options.count, "Stop after so many messages.")
-      ->check(CLI::PositiveNumber);
-  command->add_option("--duration", flags->duration, "Stop after so long, as in 30s.");
-  command->add_option("--admin-port", flags->options.admin_port, "weir's port for operators.")
-      ->check(CLI::Range(1, 65535))
-      ->capture_default_str();
-  flags->connection.add_to(*command);
-  command->footer("Example: weir demo --rate 20 --duration 1min");
-  command->callback([flags, &status] { status = run_demo(*flags); });
+Command demo_command() {
+  return {.name = "demo",
+          .summary = "Publish this machine's telemetry and watch it being stored and exported.",
+          .description =
+              "What ./run shows: processor, memory, disk and network figures as JSON, "
+              "published through the protocol.",
+          .flags = joined(
+              {{"--stream",
+                "STREAM",
+                "Stream to publish to; made if missing.",
+                Kind::kStream,
+                {},
+                "telemetry"},
+               {"--rate", "N", "Messages a second.", Kind::kDecimal, {}, "5", 0, 1000},
+               {"-n,--count", "N", "Stop after so many messages.", Kind::kNumber, {}, "", 1},
+               {"--duration", "TIME", "Stop after so long, as in 30s."},
+               {"--admin-port", "PORT", "weir's port for operators.", Kind::kPort, {}, "8089"}},
+              ConnectionFlags::flags()),
+          .examples = {{"weir demo --rate 20 --duration 1min"}},
+          .run = run};
 }
 
 }  // namespace weir::cli

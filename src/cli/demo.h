@@ -2,6 +2,7 @@
 
 #include "base/result.h"
 #include "cli/client.h"
+#include "cli/command_table.h"
 #include "cli/output.h"
 #include "cli/telemetry.h"
 
@@ -10,10 +11,6 @@
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
-
-namespace CLI {
-class App;
-}
 
 namespace weir::cli {
 
@@ -79,6 +76,6 @@ class Demo {
   bool view_shown_ = false;
 };
 
-void add_demo_command(CLI::App& app, int& status);
+Command demo_command();
 
 }  // namespace weir::cli

@@ -2,12 +2,12 @@
 
 #include "base/log.h"
 #include "cli/admin_port.h"
+#include "cli/arguments.h"
 #include "cli/flags.h"
 #include "cli/interrupt.h"
 #include "cli/output.h"
 #include "cli/start_position.h"
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -106,47 +106,77 @@ int run_rewind(const ExportFlags& flags) {
   return done ? kOk : failed(done.error());
 }
 
-CLI::App* add_order(CLI::App& group, const std::shared_ptr<ExportFlags>& flags,
-                    const std::string& name, const std::string& words) {
-  CLI::App* command = group.add_subcommand(name, words);
-  command->add_option("STREAM", flags->stream, "Name of the stream.")->required();
-  command->add_option("EXPORT", flags->identifier,
-                      "Identifier of the export. Not needed where the stream has only one.");
-  flags->admin.add_to(*command);
+ExportFlags flags_from(const Arguments& arguments) {
+  ExportFlags flags;
+  flags.admin = AdminFlags::from(arguments);
+  flags.stream = arguments.text("STREAM");
+  flags.identifier = arguments.text("EXPORT");
+  return flags;
+}
+
+Command order(const std::string& name, const std::string& summary) {
+  return {.name = "export " + name,
+          .summary = summary,
+          .arguments = {{"STREAM", "Name of the stream.", Kind::kStream},
+                        {"EXPORT",
+                         "Identifier of the export. Not needed where the stream has only one.",
+                         Kind::kExport, true}},
+          .flags = AdminFlags::order_flags(),
+          .run = [name](const Arguments& arguments) -> int {
+            const auto done = give(flags_from(arguments), {{"order", name}});
+            return done ? kOk : failed(done.error());
+          }};
+}
+
+Command rewind() {
+  Command command = order("rewind", "Go on at another message, older or newer.");
+  command.description =
+      "It goes back, so that messages are sent again, or forward, so that those in between are "
+      "never sent by this export. Without --yes it changes nothing and says how many messages "
+      "that would be. What is under way at that moment may still arrive.";
+  command.flags =
+      joined(joined({{.names = "--to",
+                      .value = "WHERE",
+                      .text = "A sequence number, a time, start, end, or -N (the last N).",
+                      .required = true},
+                     {"--yes", "", "Yes, send messages again or leave them out."}},
+                    command.flags),
+             ConnectionFlags::flags());
+  command.examples = {{"weir export rewind telemetry to-cloud --to 2026-11-20T09:00:00Z --yes"},
+                      {"weir export rewind telemetry --to end --yes"}};
+  command.run = [](const Arguments& arguments) -> int {
+    ExportFlags flags = flags_from(arguments);
+    flags.connection = ConnectionFlags::from(arguments);
+    flags.to = arguments.text("--to");
+    flags.yes = arguments.has("--yes");
+    return run_rewind(flags);
+  };
   return command;
 }
 
 }  // namespace
 
-void add_export_commands(CLI::App& app, int& status) {
-  CLI::App* group = app.add_subcommand("export", "Pause, resume, move and retry exports.");
-  group->require_subcommand(1);
-  const std::pair<const char*, const char*> simple[] = {
-      {"pause", "Send nothing more until it is resumed, also after a restart."},
-      {"resume", "Go on where it was paused."},
-      {"retry-now", "Do not wait any longer after a failure."}};
-  for (const auto& [name, words] : simple) {
-    auto flags = std::make_shared<ExportFlags>();
-    add_order(*group, flags, name, words)->callback([flags, &status, order = std::string(name)] {
-      const auto done = give(*flags, {{"order", order}});
-      status = done ? kOk : failed(done.error());
-    });
-  }
-  auto flags = std::make_shared<ExportFlags>();
-  CLI::App* rewind = add_order(*group, flags, "rewind",
-                               "Go on at another message: an older one is sent again, a newer one "
-                               "leaves out what is between.");
-  rewind
-      ->add_option("--to", flags->to,
-                   "Where to go on: a sequence number, a time, start, end, or -N (the last N).")
-      ->required();
-  rewind->add_flag("--yes", flags->yes, "Yes, send messages again or leave them out.");
-  flags->connection.add_to(*rewind);
-  rewind->footer(
-      "Examples:\n"
-      "  weir export rewind telemetry to-cloud --to 2026-11-20T09:00:00Z --yes\n"
-      "  weir export rewind telemetry --to end --yes");
-  rewind->callback([flags, &status] { status = run_rewind(*flags); });
+CommandTable export_commands() {
+  return {{.name = "export",
+           .summary = "Pause, resume, move and retry exports.",
+           .description =
+               "EXPORT is its identifier; a stream with one export needs none. When a command "
+               "succeeds, what it changed is on stable storage.\n\n"
+               "Orders go to the admin port and carry a token that weir writes to 'admin-token' "
+               "in its store each time it starts, readable by its own user only. So they are for "
+               "weir's user and for root; --admin-token-file names a copy, for a container. curl "
+               "works too:\n\n"
+               "  curl -H \"Authorization: Bearer $(cat /var/lib/weir/admin-token)\" \\\n"
+               "       http://127.0.0.1:8089/exports \\\n"
+               "       -d '{\"stream\": \"telemetry\", \"export\": \"to-cloud\",\n"
+               "            \"order\": \"move\", \"to\": 17, \"confirmed\": true}'\n\n"
+               "The order is 'pause', 'resume', 'move' or 'retry-now'. The answer is {\"done\": "
+               "\"...\"}, or {\"error\": \"...\"} with status 400, 401 (token), 404, 409 (needs "
+               "'confirmed'), 503 (not in this state) or 504 (not carried out within 10 s)."},
+          order("pause", "Send nothing more until it is resumed, also after a restart."),
+          order("resume", "Go on where it was paused."),
+          rewind(),
+          order("retry-now", "Do not wait any longer after a failure.")};
 }
 
 }  // namespace weir::cli

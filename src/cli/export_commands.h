@@ -1,12 +1,10 @@
 #pragma once
 
-namespace CLI {
-class App;
-}
+#include "cli/command_table.h"
 
 namespace weir::cli {
 
-/// `weir export pause | resume | rewind | retry-now`.
-void add_export_commands(CLI::App& app, int& status);
+/// `export pause | resume | rewind | retry-now`.
+CommandTable export_commands();
 
 }  // namespace weir::cli

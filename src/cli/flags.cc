@@ -1,9 +1,9 @@
 #include "cli/flags.h"
 
 #include "base/log.h"
+#include "cli/arguments.h"
 #include "cli/output.h"
 
-#include <CLI/CLI.hpp>
 #include <cerrno>
 #include <charconv>
 #include <cstdlib>
@@ -34,22 +34,25 @@ Result<std::int64_t> port_from(const std::string& text) {
 
 }  // namespace
 
-void ConnectionFlags::add_to(CLI::App& command) {
-  // Not by CLI11's `envname`: it checks the environment for every command, also for `weir serve`,
-  // for which STREAM_MANAGER_SERVER_PORT=0 is right.
-  command
-      .add_option("--host", host,
-                  "Where the server is. Default: STREAM_MANAGER_SERVER_HOST, else 127.0.0.1.")
-      ->group("Connection");
-  command
-      .add_option("--port", port,
-                  "Its port for programs. Default: STREAM_MANAGER_SERVER_PORT, else 8088.")
-      ->check(CLI::Range(1, 65535))
-      ->group("Connection");
-  command
-      .add_option("--token-file", token_file,
-                  "File with the client's token. Without it: AWS_CONTAINER_AUTHORIZATION_TOKEN.")
-      ->group("Connection");
+std::vector<Flag> ConnectionFlags::flags() {
+  return {{.names = "--host",
+           .value = "HOST",
+           .text = "Where the server is. Default: STREAM_MANAGER_SERVER_HOST, else 127.0.0.1.",
+           .group = "Connection"},
+          {.names = "--port",
+           .value = "PORT",
+           .text = "Its port for programs. Default: STREAM_MANAGER_SERVER_PORT, else 8088.",
+           .kind = Kind::kPort,
+           .group = "Connection"},
+          {.names = "--token-file",
+           .value = "FILE",
+           .text = "File with the client's token. Without it: AWS_CONTAINER_AUTHORIZATION_TOKEN.",
+           .kind = Kind::kFile,
+           .group = "Connection"}};
+}
+
+ConnectionFlags ConnectionFlags::from(const Arguments& arguments) {
+  return {arguments.text("--host"), arguments.number("--port"), arguments.text("--token-file")};
 }
 
 Result<Endpoint> ConnectionFlags::endpoint() const {

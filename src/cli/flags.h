@@ -2,19 +2,13 @@
 
 #include "base/result.h"
 #include "cli/client.h"
+#include "cli/command_table.h"
 
 #include <cstdint>
 #include <string>
-
-namespace CLI {
-class App;
-}
+#include <vector>
 
 namespace weir::cli {
-
-inline constexpr int kOk = 0;
-inline constexpr int kFailed = 1;
-inline constexpr int kUsage = 2;
 
 /// Where the server is, as the command line and the environment say.
 struct ConnectionFlags {
@@ -22,7 +16,9 @@ struct ConnectionFlags {
   std::int64_t port = 0;  ///< 0: not given
   std::string token_file;
 
-  void add_to(CLI::App& command);
+  /// Their entries in the table, and what was typed for them.
+  static std::vector<Flag> flags();
+  static ConnectionFlags from(const Arguments& arguments);
   /// With the token read. Errors: the token file cannot be read, the environment names no port.
   [[nodiscard]] Result<Endpoint> endpoint() const;
 };

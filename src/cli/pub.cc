@@ -1,11 +1,12 @@
 #include "cli/pub.h"
 
 #include "base/log.h"
+#include "cli/arguments.h"
 #include "cli/client.h"
 #include "cli/interrupt.h"
 #include "cli/text.h"
 
-#include <CLI/CLI.hpp>
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <fmt/format.h>
@@ -201,40 +202,53 @@ int run_pub(const PubFlags& flags) {
   return kFailed;
 }
 
+int run(const Arguments& arguments) {
+  PubFlags flags;
+  flags.connection = ConnectionFlags::from(arguments);
+  flags.options.stream = arguments.text("STREAM");
+  flags.options.rate = arguments.decimal("--rate");
+  flags.options.window = arguments.number("--window");
+  flags.options.print_sequence = arguments.has("--print-sequence");
+  flags.files = arguments.all("--file");
+  flags.delimiter = arguments.text("--delimiter");
+  flags.whole = arguments.has("--whole");
+  flags.create = arguments.has("--create");
+  flags.quiet = arguments.has("--quiet");
+  return run_pub(flags);
+}
+
 }  // namespace
 
-void add_pub_command(CLI::App& app, int& status) {
-  auto flags = std::make_shared<PubFlags>();
-  CLI::App* command = app.add_subcommand(
-      "pub", "Publish messages to a stream: each line of standard input is one.");
-  command->add_option("STREAM", flags->options.stream, "Name of the stream.")->required();
-  auto* files = command->add_option("-f,--file", flags->files,
-                                    "Publish each of these files as one message instead.");
-  auto* whole =
-      command->add_flag("--whole", flags->whole, "Publish all of standard input as one message.");
-  auto* delimiter = command
-                        ->add_option("-d,--delimiter", flags->delimiter,
-                                     "What separates messages; \\n, \\t, \\0 and \\xHH are known.")
-                        ->capture_default_str();
-  files->excludes(whole)->excludes(delimiter);
-  whole->excludes(delimiter);
-  command->add_option("--rate", flags->options.rate, "Messages a second, at most.")
-      ->check(CLI::PositiveNumber);
-  command->add_option("--window", flags->options.window, "Messages in flight, at most.")
-      ->check(CLI::Range(1, 100'000))
-      ->capture_default_str();
-  command->add_flag("--create", flags->create, "Create the stream if there is none.");
-  command->add_flag("-v,--print-sequence", flags->options.print_sequence,
-                    "Print the sequence number that each message got.");
-  command->add_flag("-q,--quiet", flags->quiet, "No summary on standard error.");
-  flags->connection.add_to(*command);
-  command->footer(
-      "Examples:\n"
-      "  journalctl -f -o json | weir pub journal --create\n"
-      "  weir pub pictures --file *.jpg\n"
-      "  seq 1000 | weir pub numbers --rate 10 -v\n"
-      "Exit status: 0 if every message was stored, 1 if any was refused or not answered.");
-  command->callback([flags, &status] { status = run_pub(*flags); });
+Command pub_command() {
+  return {
+      .name = "pub",
+      .summary = "Publish messages to a stream: each line of standard input is one.",
+      .arguments = {{"STREAM", "Name of the stream.", Kind::kStream}},
+      .flags = joined(
+          {{.names = "-f,--file",
+            .value = "FILE",
+            .text = "Publish each of these files as one message instead.",
+            .kind = Kind::kFile,
+            .many = true,
+            .excludes = "--whole --delimiter"},
+           {.names = "--whole",
+            .text = "Publish all of standard input as one message.",
+            .excludes = "--delimiter"},
+           {.names = "-d,--delimiter",
+            .value = "TEXT",
+            .text = "What separates messages; \\n, \\t, \\0 and \\xHH are known.",
+            .fallback = "\\n"},
+           {"--rate", "N", "Messages a second, at most.", Kind::kDecimal},
+           {"--window", "N", "Messages in flight, at most.", Kind::kNumber, {}, "1000", 1, 100'000},
+           {"--create", "", "Create the stream if there is none."},
+           {"-v,--print-sequence", "", "Print the sequence number that each message got."},
+           {"-q,--quiet", "", "No summary on standard error."}},
+          ConnectionFlags::flags()),
+      .examples = {{"journalctl -f -o json | weir pub journal --create"},
+                   {"weir pub pictures --file *.jpg"},
+                   {"seq 1000 | weir pub numbers --rate 10 -v"}},
+      .exits = {{kOk, "every message was stored"}, {kFailed, "some were refused or not answered"}},
+      .run = run};
 }
 
 }  // namespace weir::cli

@@ -69,6 +69,6 @@ class Publisher {
   std::string message_;
 };
 
-void add_pub_command(CLI::App& app, int& status);
+Command pub_command();
 
 }  // namespace weir::cli

@@ -1,15 +1,14 @@
 #include "cli/status.h"
 
 #include "base/log.h"
+#include "cli/admin_port.h"
+#include "cli/arguments.h"
 #include "cli/flags.h"
-#include "cli/http_get.h"
 #include "cli/output.h"
 #include "cli/text.h"
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <fmt/format.h>
-#include <memory>
 #include <nlohmann/json.hpp>
 
 namespace weir::cli {
@@ -152,19 +151,11 @@ std::string connector_lines(const json& entry) {
   return lines;
 }
 
-struct StatusFlags {
-  std::string host = "127.0.0.1";
-  std::int64_t admin_port = 8089;
-  std::string output = "text";
-};
-
-int run_status(const StatusFlags& flags) {
-  const auto body = http_get(flags.host, flags.admin_port, "/status");
-  if (!body) return failed(body.error());
-  const auto status = parse_status(*body);
+int run(const Arguments& arguments) {
+  const auto status = ask_status(AdminFlags::from(arguments));
   if (!status) return failed(status.error());
   Output out;
-  out.write(flags.output == "json" ? status->dump(2) + "\n" : status_text(*status));
+  out.write(arguments.text("--output") == "json" ? status->dump(2) + "\n" : status_text(*status));
   out.flush();
   return kOk;
 }
@@ -238,21 +229,13 @@ Result<json> parse_status(const std::string& body) {
   return status;
 }
 
-void add_status_command(CLI::App& app, int& status) {
-  auto flags = std::make_shared<StatusFlags>();
-  CLI::App* command =
-      app.add_subcommand("status", "Show every stream and every export, and why an export waits.");
-  command->add_option("--host", flags->host, "Where weir is.")->capture_default_str();
-  command->add_option("--admin-port", flags->admin_port, "Its port for operators.")
-      ->check(CLI::Range(1, 65535))
-      ->capture_default_str();
-  command->add_option("-o,--output", flags->output, "text or json.")
-      ->check(CLI::IsMember({"text", "json"}))
-      ->capture_default_str();
-  command->footer(
-      "Example: weir status -o json | jq '.streams[].exports[] | select(.state == "
-      "\"backoff\")'");
-  command->callback([flags, &status] { status = run_status(*flags); });
+Command status_command() {
+  return {.name = "status",
+          .summary = "Show every stream and every export, and why an export waits.",
+          .flags = joined({output_flag()}, AdminFlags::flags()),
+          .examples = {{"weir status -o json | jq '.streams[].exports[] | select(.state == "
+                        "\"backoff\")'"}},
+          .run = run};
 }
 
 }  // namespace weir::cli

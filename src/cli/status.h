@@ -1,13 +1,10 @@
 #pragma once
 
 #include "base/result.h"
+#include "cli/command_table.h"
 
 #include <nlohmann/json_fwd.hpp>
 #include <string>
-
-namespace CLI {
-class App;
-}
 
 namespace weir::cli {
 
@@ -20,6 +17,6 @@ std::string export_line(const nlohmann::json& entry);
 /// Reads the document; kCorrupt if it is none.
 Result<nlohmann::json> parse_status(const std::string& body);
 
-void add_status_command(CLI::App& app, int& status);
+Command status_command();
 
 }  // namespace weir::cli

@@ -1,6 +1,7 @@
 #include "cli/stream_commands.h"
 
 #include "base/log.h"
+#include "cli/arguments.h"
 #include "cli/client.h"
 #include "cli/definition_flags.h"
 #include "cli/definition_json.h"
@@ -10,7 +11,6 @@
 #include "cli/stream_text.h"
 #include "protocol/messages.h"
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -150,74 +150,76 @@ Result<void> remove(const StreamFlags& flags) {
   return {};
 }
 
-void add_output_option(CLI::App& command, StreamFlags& flags) {
-  command.add_option("-o,--output", flags.output, "text or json.")
-      ->check(CLI::IsMember({"text", "json"}))
-      ->capture_default_str();
+StreamFlags flags_from(const Arguments& arguments) {
+  StreamFlags flags;
+  flags.connection = ConnectionFlags::from(arguments);
+  if (arguments.knows("STREAM")) flags.names = arguments.all("STREAM");
+  if (!flags.names.empty()) flags.name = flags.names.front();
+  if (arguments.knows("--output")) flags.output = arguments.text("--output");
+  if (arguments.knows("--definition")) flags.definition = DefinitionFlags::from(arguments);
+  const auto on = [&](const char* name) { return arguments.knows(name) && arguments.has(name); };
+  flags.details = on("--long");
+  flags.if_missing = on("--if-missing");
+  flags.if_exists = on("--if-exists");
+  return flags;
 }
 
-void add_name(CLI::App& command, StreamFlags& flags) {
-  command.add_option("NAME", flags.name, "Name of the stream.")->required();
+auto running(Result<void> (*body)(const StreamFlags&)) {
+  return [body](const Arguments& arguments) -> int {
+    const StreamFlags flags = flags_from(arguments);
+    const Result<void> done = body(flags);
+    if (done) return kOk;
+    const bool usage = done.error().code == Errc::kInvalidArgument && flags.definition.any();
+    const int status = failed(done.error());
+    return usage && status == kFailed ? kUsage : status;
+  };
 }
 
-/// One subcommand that runs `body`; its flags live in the callback, so as long as `command`.
-template <class Body>
-CLI::App& add_command(CLI::App& parent, const char* name, const char* description,
-                      const char* footer, int& status, Body body,
-                      void (*add_flags)(CLI::App&, StreamFlags&)) {
-  auto flags = std::make_shared<StreamFlags>();
-  CLI::App* command = parent.add_subcommand(name, description);
-  command->footer(footer);
-  add_flags(*command, *flags);
-  flags->connection.add_to(*command);
-  command->callback([flags, body, &status] {
-    const Result<void> done = body(*flags);
-    status = kOk;
-    if (done) return;
-    const bool usage = done.error().code == Errc::kInvalidArgument && flags->definition.any();
-    status = failed(done.error());
-    if (usage && status == kFailed) status = kUsage;
-  });
-  return *command;
+std::vector<Flag> with_connection(std::vector<Flag> flags) {
+  return joined(std::move(flags), ConnectionFlags::flags());
 }
+
+Argument the_stream(Kind kind) { return {"STREAM", "Name of the stream.", kind}; }
 
 }  // namespace
 
-void add_stream_commands(CLI::App& app, int& status) {
-  CLI::App* stream = app.add_subcommand("stream", "List, show, create, change and delete streams.");
-  stream->require_subcommand(1);
-  add_command(*stream, "ls", "List the streams.", "Example: weir stream ls -l", status, list,
-              [](CLI::App& command, StreamFlags& flags) {
-                command.add_flag("-l,--long", flags.details, "With size, messages and exports.");
-                add_output_option(command, flags);
-              });
-  add_command(*stream, "info", "Show one stream: definition, contents, exports.",
-              "Example: weir stream info telemetry -o json", status, info,
-              [](CLI::App& command, StreamFlags& flags) {
-                add_name(command, flags);
-                add_output_option(command, flags);
-              });
-  add_command(*stream, "create", "Create a stream.",
-              "Examples:\n"
-              "  weir stream create telemetry --max-size 1GiB --on-full overwrite --ttl 7d\n"
-              "  weir stream create orders --flush-on-write --kinesis-stream orders-eu",
-              status, create, [](CLI::App& command, StreamFlags& flags) {
-                add_name(command, flags);
-                command.add_flag("--if-missing", flags.if_missing, "Succeed if it exists already.");
-                flags.definition.add_to(command);
-              });
-  add_command(*stream, "update", "Change a stream; what is not named stays as it is.",
-              "Example: weir stream update telemetry --max-size 2GiB", status, update,
-              [](CLI::App& command, StreamFlags& flags) {
-                add_name(command, flags);
-                flags.definition.add_to(command);
-              });
-  add_command(*stream, "rm", "Delete streams with everything in them.",
-              "Example: weir stream rm telemetry", status, remove,
-              [](CLI::App& command, StreamFlags& flags) {
-                command.add_option("NAME", flags.names, "Names of the streams.")->required();
-                command.add_flag("--if-exists", flags.if_exists, "Succeed if there is none.");
-              });
+CommandTable stream_commands() {
+  return {
+      {.name = "stream", .summary = "List, show, create, change and delete streams."},
+      {.name = "stream ls",
+       .summary = "List the streams.",
+       .flags =
+           with_connection({{"-l,--long", "", "With size, messages and exports."}, output_flag()}),
+       .examples = {{"weir stream ls -l"}},
+       .run = running(list)},
+      {.name = "stream info",
+       .summary = "Show one stream: definition, contents, exports.",
+       .description = "With -o json it prints the whole definition as clients see it, in the form "
+                      "that --definition of create and update reads.",
+       .arguments = {the_stream(Kind::kStream)},
+       .flags = with_connection({output_flag()}),
+       .examples = {{"weir stream info telemetry -o json"}},
+       .run = running(info)},
+      {.name = "stream create",
+       .summary = "Create a stream.",
+       .arguments = {the_stream(Kind::kText)},
+       .flags = with_connection(joined({{"--if-missing", "", "Succeed if it exists already."}},
+                                       DefinitionFlags::flags())),
+       .examples = {{"weir stream create telemetry --max-size 1GiB --on-full overwrite --ttl 7d"},
+                    {"weir stream create orders --flush-on-write --kinesis-stream orders-eu"}},
+       .run = running(create)},
+      {.name = "stream update",
+       .summary = "Change a stream; what is not named stays as it is.",
+       .arguments = {the_stream(Kind::kStream)},
+       .flags = with_connection(DefinitionFlags::flags()),
+       .examples = {{"weir stream update telemetry --max-size 2GiB"}},
+       .run = running(update)},
+      {.name = "stream rm",
+       .summary = "Delete streams with everything in them.",
+       .arguments = {{"STREAM", "Names of the streams.", Kind::kStream, false, true}},
+       .flags = with_connection({{"--if-exists", "", "Succeed if there is none."}}),
+       .examples = {{"weir stream rm telemetry"}},
+       .run = running(remove)}};
 }
 
 }  // namespace weir::cli

@@ -1,12 +1,12 @@
 #include "cli/sub.h"
 
 #include "base/log.h"
+#include "cli/arguments.h"
 #include "cli/client.h"
 #include "cli/flags.h"
 #include "cli/interrupt.h"
 #include "cli/text.h"
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <fmt/format.h>
 #include <memory>
@@ -141,40 +141,58 @@ int run_sub(const SubFlags& flags) {
   return interrupt.raised() && !flags.follow ? 130 : kOk;
 }
 
+int run(const Arguments& arguments) {
+  SubFlags flags;
+  flags.connection = ConnectionFlags::from(arguments);
+  flags.stream = arguments.text("STREAM");
+  flags.from = arguments.text("--from");
+  flags.count = arguments.maybe_number("--count");
+  flags.follow = arguments.has("--follow");
+  flags.format = arguments.text("--format");
+  flags.delimiter = arguments.text("--delimiter");
+  flags.json = arguments.has("--json");
+  return run_sub(flags);
+}
+
 }  // namespace
 
-void add_sub_command(CLI::App& app, int& status) {
-  auto flags = std::make_shared<SubFlags>();
-  CLI::App* command = app.add_subcommand("sub", "Print the messages of a stream, one a line.");
-  command->add_option("STREAM", flags->stream, "Name of the stream.")->required();
-  command
-      ->add_option("--from", flags->from,
-                   "Where to begin: start, end, -N (the last N), a sequence number, or a time.")
-      ->capture_default_str();
-  command->add_option("-n,--count", flags->count, "Stop after so many messages.")
-      ->check(CLI::Range(std::int64_t{1}, std::numeric_limits<std::int64_t>::max()));
-  command->add_flag("-f,--follow", flags->follow, "At the end, wait for more.");
-  auto* format =
-      command
-          ->add_option("--format", flags->format,
-                       "What to print of a message: %p payload, %s sequence number, %t time in "
-                       "milliseconds, %T time, %n stream, %b payload in base64, %l its length.")
-          ->capture_default_str();
-  auto* delimiter =
-      command
-          ->add_option("-d,--delimiter", flags->delimiter,
-                       "What follows each message; \\n, \\t, \\0 and \\xHH are known.")
-          ->capture_default_str();
-  command->add_flag("--json", flags->json, "Print one JSON object a line.")
-      ->excludes(format)
-      ->excludes(delimiter);
-  flags->connection.add_to(*command);
-  command->footer(
-      "Examples:\n"
-      "  weir sub telemetry --from -10 --follow\n"
-      "  weir sub telemetry --from 2026-11-20T09:00:00Z --format '%s %T %p'\n"
-      "  weir sub telemetry --json | jq .payload");
-  command->callback([flags, &status] { status = run_sub(*flags); });
+Command sub_command() {
+  return {
+      .name = "sub",
+      .summary = "Print the messages of a stream, one a line.",
+      .description =
+          "Prints from the start to the newest message and ends; with --follow it waits for more.",
+      .arguments = {{"STREAM", "Name of the stream.", Kind::kStream}},
+      .flags = joined(
+          {{"--from",
+            "WHERE",
+            "start, end, -N (the last N), a sequence number, or a time.",
+            Kind::kText,
+            {},
+            "start"},
+           {"-n,--count", "N", "Stop after so many messages.", Kind::kNumber, {}, "", 1},
+           {"-f,--follow", "", "At the end, wait for more."},
+           {"--format",
+            "TEXT",
+            "What to print of a message: %p payload, %s sequence number, %t time in milliseconds, "
+            "%T time, %n stream, %b payload in base64, %l its length.",
+            Kind::kText,
+            {},
+            "%p"},
+           {"-d,--delimiter",
+            "TEXT",
+            "What follows each message; \\n, \\t, \\0 and \\xHH are known.",
+            Kind::kText,
+            {},
+            "\\n"},
+           {.names = "--json",
+            .text = "Print one JSON object a line.",
+            .excludes = "--format --delimiter"}},
+          ConnectionFlags::flags()),
+      .examples = {{"weir sub telemetry --from -10 --follow"},
+                   {"weir sub telemetry --from 2026-11-20T09:00:00Z --format '%s %T %p'"},
+                   {"weir sub orders | weir pub orders-copy --create"}},
+      .run = run};
 }
 
 }  // namespace weir::cli

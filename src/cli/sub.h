@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/result.h"
+#include "cli/command_table.h"
 #include "cli/message_format.h"
 #include "cli/output.h"
 #include "cli/start_position.h"
@@ -8,10 +9,6 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-
-namespace CLI {
-class App;
-}
 
 namespace weir::cli {
 
@@ -53,6 +50,6 @@ class Subscriber {
   std::int64_t last_wanted_ = 0;  // without `follow`: the newest when we began
 };
 
-void add_sub_command(CLI::App& app, int& status);
+Command sub_command();
 
 }  // namespace weir::cli
