@@ -5,6 +5,8 @@
 #include "daemon/environment.h"
 #include "daemon/schema.h"
 
+#include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <filesystem>
 #include <fmt/format.h>
@@ -265,6 +267,23 @@ std::vector<Metric> metrics_of(const std::string& source) {
   return all;
 }
 
+// What a metric counts or measures: the last word of its name, or nothing but "1" for a yes or no.
+std::string unit_of(std::string_view name) {
+  const std::string_view total = "_total";
+  if (name.ends_with(total)) name.remove_suffix(total.size());
+  for (const std::string_view what_became : {"_accepted", "_refused", "_closed", "_ended"}) {
+    if (name.ends_with(what_became)) name.remove_suffix(what_became.size());
+  }
+  const std::string_view last = name.substr(name.rfind('_') + 1);
+  constexpr std::array<std::string_view, 5> kYesOrNo{"ready", "connected", "info", "state",
+                                                     "space"};
+  if (std::find(kYesOrNo.begin(), kYesOrNo.end(), last) != kYesOrNo.end()) return "0 or 1";
+  if (name.ends_with("_timestamp_seconds")) return "seconds since 1970";
+  if (last == "ms") return "milliseconds";
+  if (last == "number") return "sequence number";
+  return name.ends_with("_in_a_row") ? "failures" : std::string(last);
+}
+
 // Every Descriptor in a metrics.h has a row in docs/metrics.md, with its labels and words, and the
 // document names no metric that does not exist.
 TEST(Reference, documents_every_metric) {
@@ -279,15 +298,16 @@ TEST(Reference, documents_every_metric) {
     if (!fs::exists(header)) continue;
     const auto metrics = metrics_of(read(header));
     if (metrics.empty()) continue;
-    table += fmt::format("\n### {}\n\n| name | type | labels | meaning |\n|---|---|---|---|\n",
-                         folder.filename().string());
+    table += fmt::format(
+        "\n### {}\n\n| name | type | unit | labels | meaning |\n|---|---|---|---|---|\n",
+        folder.filename().string());
     for (const auto& metric : metrics) {
       EXPECT_TRUE(metric.type.ends_with("kCounter") || metric.type.ends_with("kGauge"))
           << "cannot read " << metric.name << " in " << header;
-      table += fmt::format("| `{}` | {} | {} | {} |\n", metric.name,
-                           metric.type.ends_with("kCounter") ? "counter" : "gauge",
-                           metric.labels.empty() ? "–" : "`" + metric.labels + "`",
-                           escaped_cell(metric.help));
+      table += fmt::format(
+          "| `{}` | {} | {} | {} | {} |\n", metric.name,
+          metric.type.ends_with("kCounter") ? "counter" : "gauge", unit_of(metric.name),
+          metric.labels.empty() ? "–" : "`" + metric.labels + "`", escaped_cell(metric.help));
     }
   }
   expect_file(path, with_part(read(path), "metrics", table));
