@@ -9,12 +9,16 @@
 #include "daemon/export_orders.h"
 #include "daemon/local_streams.h"
 #include "daemon/metrics.h"
+#include "daemon/outlets.h"
 #include "daemon/process.h"
+#include "daemon/reload_plan.h"
+#include "daemon/reloader.h"
+#include "daemon/running_config.h"
+#include "daemon/settings.h"
 #include "daemon/status_board.h"
 #include "daemon/store_directory.h"
 #include "daemon/verifier.h"
 #include "daemon/wiring.h"
-#include "destination/credentials/hub.h"
 #include "file/posix_file_system.h"
 #include "stream/layout.h"
 
@@ -22,9 +26,14 @@
 #include <filesystem>
 #include <fmt/format.h>
 #include <future>
+#include <memory>
+#include <set>
+#include <stop_token>
+#include <string>
 #include <sys/random.h>
 #include <thread>
 #include <utility>
+#include <vector>
 
 namespace weir::daemon {
 namespace {
@@ -35,6 +44,12 @@ using std::chrono::seconds;
 constexpr auto kHeartbeat = seconds(1);
 constexpr auto kSilenceMax = seconds(10);
 constexpr std::uint32_t kConnectorLane = CatalogStreams::kFirstLane;
+// A change of the configuration waits for the core thread and for the disk (declared streams).
+constexpr auto kChangeMax = seconds(10);
+constexpr auto kLookAtStop = milliseconds(20);
+constexpr std::size_t kStreamsAtATime = 64;
+constexpr unsigned kDone = 200;
+constexpr unsigned kRefused = 422;
 constexpr auto kFaultRefreshWait = milliseconds(20);
 // The three waits of a stop; together below the 10 s of S5.
 constexpr auto kShutdownDeadline = seconds(3);
@@ -52,12 +67,12 @@ std::uint64_t random_seed() {
 
 // In the order of construction; destroyed from the last to the first.
 struct Daemon::Parts {
-  explicit Parts(Config c) : config(std::move(c)) {}
+  explicit Parts(Config c) : running(std::move(c)) {}
   ~Parts() = default;
   Parts(const Parts&) = delete;
   Parts& operator=(const Parts&) = delete;
 
-  const Config config;
+  RunningConfig running;
   SystemClock clock;
   const Instant started = clock.now();
   metrics::Registry metrics;
@@ -65,13 +80,13 @@ struct Daemon::Parts {
   StatusBoard board;
   EngineStatuses statuses;
   std::unique_ptr<server::Loop> loop;
-  std::unique_ptr<server::Verifier> verifier;
+  ReplaceableVerifier verifier;
   std::unique_ptr<server::Server> server;
   std::shared_ptr<CatalogStreams> local_streams;
   std::unique_ptr<DeadLetterStreams> dead_letters;
   std::unique_ptr<connector::Appends> appends;
   std::unique_ptr<connector::Connectors> connectors;
-  std::shared_ptr<destination::credentials::Hub> credentials;
+  std::unique_ptr<Outlets> outlets;
   std::unique_ptr<exporter::Engine> engine;
   std::unique_ptr<StreamWatcher> watcher;
   std::unique_ptr<stream::Catalog> catalog;
@@ -79,20 +94,29 @@ struct Daemon::Parts {
   std::string admin_token_file;  // absolute; empty: none could be written, no orders are taken
   std::string admin_token;
 
+  bool closed = false;  // core thread: the catalog is
+  Reloader reloader;
+
   std::atomic<bool> ready{false};
   std::atomic<Instant::rep> heartbeat{0};
+  std::function<void()> at_heartbeat;  // core thread
   std::thread core;
 
   Result<void> open();
   [[nodiscard]] std::string store_name() const {
-    return fmt::format("store directory '{}'", log::escaped(config.store_directory));
+    return fmt::format("store directory '{}'", log::escaped(running.get()->store_directory));
   }
   Result<void> open_store();
   Result<void> bind_admin();
   void make_connectors();
-  Result<exporter::DestinationFactory> make_factory(const destination::TransportOptions& transport);
+  Result<exporter::DestinationFactory> make_factory(const Config& config);
   void open_orders();
   void run_core();
+  void reload_from(const ConfigSources& sources, std::function<void(bool busy)> tell);
+  ReloadAnswer apply_reload(LoadedConfig loaded, const std::stop_token& stop);
+  struct Change;
+  void begin(const std::shared_ptr<Change>& change);
+  void look_at_streams(const std::shared_ptr<Change>& change);
   void beat();
   void tick();
   void stop();
@@ -110,28 +134,25 @@ Result<void> Daemon::Parts::open() {
   metrics.gauge(kInfo, {WEIR_VERSION}).set(1);
   metrics.add_collector([this](metrics::Samples& samples) { collect(samples); });
   WEIR_TRY(loop, server::Loop::create(clock));
+  const auto config = running.get();
   WEIR_RETURN_IF_ERROR(open_store());
-  WEIR_TRY(verifier, make_verifier(config, clock, *loop));
-  server::Options serving = config.server;
-  serving.multipart_threshold_min = config.export_defaults.s3.part_bytes_min;
-  WEIR_TRY(server, server::Server::bind(serving, {*loop, clock, metrics, *verifier, statuses}));
+  WEIR_TRY(auto checks_tokens, make_verifier(*config, clock, *loop));
+  verifier.use(std::move(checks_tokens));
+  server::Options serving = config->server;
+  serving.multipart_threshold_min = config->export_defaults.s3.part_bytes_min;
+  WEIR_TRY(server, server::Server::bind(serving, {*loop, clock, metrics, verifier, statuses}));
   local_streams = std::make_shared<CatalogStreams>(*loop, *server);
   dead_letters = std::make_unique<DeadLetterStreams>(*loop, clock, *local_streams);
-  // HTTP exports go where clients say, but not back into weir (reliability.md §4.6).
-  destination::TransportOptions transport = config.transport;
   WEIR_RETURN_IF_ERROR(bind_admin());
-  transport.own_ports.push_back(server->port());
-  if (admin) transport.own_ports.push_back(admin->port());
-  credentials = destination::make_credentials(config.aws, transport, clock, metrics, random_seed());
   make_connectors();
-  WEIR_TRY(auto factory, make_factory(transport));
-  engine =
-      exporter::Engine::start(config.exporter, {clock, metrics, std::move(factory), random_seed()});
+  WEIR_TRY(auto factory, make_factory(*config));
+  engine = exporter::Engine::start(config->exporter,
+                                   {clock, metrics, std::move(factory), random_seed()});
   statuses.use(*engine, *loop);
   watcher =
-      std::make_unique<StreamWatcher>(config, board, *engine, *server, *local_streams, *connectors);
+      std::make_unique<StreamWatcher>(running, board, *engine, *server, *local_streams, *connectors);
   auto streams = stream::Catalog::open(
-      config.store,
+      config->store,
       {*disk, clock, metrics, *loop, *watcher, *local_streams, boot_id(), random_seed(), true,
        [this](StreamId id, const model::StreamDefinition& definition,
               const std::shared_ptr<stream::LogReader>& log) {
@@ -155,7 +176,7 @@ void Daemon::Parts::make_connectors() {
     appends->append_done(upper, outcome);
   });
   std::vector<connector::Options> options;
-  for (const auto& declared : config.connectors) {
+  for (const auto& declared : running.get()->connectors) {
     options.push_back(declared.options);
     options.back().broker.seed = random_seed();
   }
@@ -183,29 +204,35 @@ void Daemon::Parts::make_connectors() {
   connectors = std::make_unique<connector::Connectors>(options, std::move(environment));
 }
 
-Result<exporter::DestinationFactory> Daemon::Parts::make_factory(
-    const destination::TransportOptions& transport) {
-  WEIR_TRY(auto plain, destination::make_factory(
-                           config.aws, transport,
-                           [this, denied = denied_paths(config)](const exporter::ExportSpec& spec) {
-                             auto options = config.options_for(spec);
-                             options.s3.streams = local_streams;
-                             options.s3.denied_paths = denied;
-                             connectors->adjust(spec, options);
-                             return options;
-                           },
-                           clock, metrics, random_seed(), credentials));
+Result<exporter::DestinationFactory> Daemon::Parts::make_factory(const Config& config) {
+  // HTTP exports go where clients say, but not back into weir (reliability.md §4.6).
+  std::vector<std::uint16_t> own_ports = {server->port()};
+  if (admin) own_ports.push_back(admin->port());
+  const auto options_in_force = [this](const exporter::ExportSpec& spec) {
+    const auto config = running.get();
+    auto options = config->options_for(spec);
+    options.s3.streams = local_streams;
+    options.s3.denied_paths = denied_paths(*config);
+    connectors->adjust(spec, options);
+    return options;
+  };
+  outlets = std::make_unique<Outlets>(clock, metrics, random_seed(), options_in_force,
+                                      std::move(own_ports));
+  WEIR_TRY(auto set, outlets->make(config, nullptr));
+  outlets->use(std::move(set), config.transport.bandwidth_bits_per_second);
+  auto plain = outlets->factory();
   auto guarded = with_poison_policies(
-      plain, [this](const exporter::ExportSpec& spec) { return config.options_for(spec); },
+      plain, [this](const exporter::ExportSpec& spec) { return running.get()->options_for(spec); },
       *dead_letters, clock);
   return connectors->in_front_of(std::move(guarded), std::move(plain));
 }
 
 Result<void> Daemon::Parts::open_store() {
+  const auto config = running.get();
   WEIR_TRY(const auto warnings,
-           prepare_store_directory(config.store_directory, config.store_must_exist));
+           prepare_store_directory(config->store_directory, config->store_must_exist));
   for (const auto& warning : warnings) log::warn(warning);
-  auto opened = file::open_posix(config.store_directory);
+  auto opened = file::open_posix(config->store_directory);
   if (!opened) {
     return fail(with_context(store_name(), opened.error()));
   }
@@ -215,7 +242,8 @@ Result<void> Daemon::Parts::open_store() {
 
 // Early, so that exports know its port; it answers when everything it shows is there.
 Result<void> Daemon::Parts::bind_admin() {
-  if (config.admin.port < 0) return {};
+  const auto config = running.get();
+  if (config->admin.port < 0) return {};
   admin::Sources sources;
   sources.metrics_text = [this] { return metrics.text(); };
   sources.live = [this] { return live(); };
@@ -225,10 +253,19 @@ Result<void> Daemon::Parts::bind_admin() {
                             [this](std::string_view body, admin::Reply reply) {
                               take_export_order(body, board, *engine, std::move(reply));
                             }});
+  sources.documents.push_back(
+      {"/config", "the configuration in force, without secrets",
+       [this] { return config_json(*running.get()); }});
+  sources.orders.push_back({"/reload", "read the configuration again, see weir reload", false,
+                            [this](std::string_view, const admin::Reply& reply) {
+                              reloader.request([reply](const ReloadAnswer& answer) {
+                                reply(answer.refused.empty() ? kDone : kRefused, answer.json());
+                              });
+                            }});
   sources.order_token = [this] { return admin_token; };
   sources.registry = &metrics;
   heartbeat = clock.now().time_since_epoch().count();
-  WEIR_TRY(admin, admin::AdminServer::bind(config.admin, std::move(sources)));
+  WEIR_TRY(admin, admin::AdminServer::bind(config->admin, std::move(sources)));
   return {};
 }
 
@@ -237,7 +274,7 @@ Result<void> Daemon::Parts::bind_admin() {
 void Daemon::Parts::open_orders() {
   if (!admin) return;
   std::error_code unknown;
-  const auto store = std::filesystem::absolute(config.store_directory, unknown);
+  const auto store = std::filesystem::absolute(running.get()->store_directory, unknown);
   const std::string path = store / stream::layout::kAdminToken;
   auto token = write_admin_token(path);
   if (!token) {
@@ -257,7 +294,7 @@ void Daemon::Parts::run_core() {
   loop->post([this, &serving] {
     beat();
     tick();
-    apply_declared_streams(config, *catalog, metrics, [this, &serving] {
+    apply_declared_streams(running.get(), *catalog, metrics, std::nullopt, [this, &serving](auto) {
       watcher->serving();
       server->serve(*catalog);
       connectors->start();
@@ -269,8 +306,93 @@ void Daemon::Parts::run_core() {
   serving.get_future().wait();
 }
 
+// One change of the configuration on its way through the parts.
+struct Daemon::Parts::Change {
+  std::shared_ptr<const Config> next;
+  std::shared_ptr<server::Verifier> verifier;
+  std::shared_ptr<const Outlets::Set> outlets;
+  bool of_exports = false;
+  std::set<std::string> declared;  // streams to bring to what is declared
+  std::vector<StreamId> streams = {};
+  std::promise<std::vector<std::string>> failures = {};
+};
+
+void Daemon::Parts::reload_from(const ConfigSources& sources, std::function<void(bool)> tell) {
+  reloader.use({[sources](const std::stop_token& stop) { return load_settled(sources, stop); },
+                [this](LoadedConfig loaded, const std::stop_token& stop) {
+                  auto answer = apply_reload(std::move(loaded), stop);
+                  const char* outcome = answer.refused.empty() ? "applied" : "refused";
+                  metrics.counter(kReloadsTotal, {outcome}).add();
+                  return answer;
+                },
+                std::move(tell)});
+}
+
+// Everything that can be refused comes first; from the post on there is no way back.
+ReloadAnswer Daemon::Parts::apply_reload(LoadedConfig loaded, const std::stop_token& stop) {
+  const auto before = running.get();
+  ReloadPlan plan = plan_reload(*before, std::move(loaded));
+  ReloadAnswer answer{plan.changed, plan.needs_restart, std::move(plan.refused), {}};
+  if (!answer.refused.empty()) return answer;
+  auto checks_tokens = make_verifier(plan.next, clock, *loop);
+  if (!checks_tokens) return {{}, {}, {checks_tokens.error().what}, {}};
+  auto set = outlets->make(plan.next, before.get());
+  if (!set) return {{}, {}, {set.error().what}, {}};
+  for (const auto& note : plan.next.notes) log::warn(note);
+  auto change = std::make_shared<Change>();
+  change->of_exports = concern_exports(plan.changed);
+  change->declared = declared_otherwise(*before, plan.next);
+  change->next = std::make_shared<const Config>(std::move(plan.next));
+  change->verifier = std::move(*checks_tokens);
+  change->outlets = std::move(*set);
+  auto failures = change->failures.get_future();
+  loop->post([this, change] { begin(change); });
+  const Instant deadline = clock.now() + kChangeMax;
+  while (failures.wait_for(kLookAtStop) != std::future_status::ready) {
+    if (!stop.stop_requested() && clock.now() < deadline) continue;
+    answer.failed.emplace_back("not everything has been carried out yet; see the log");
+    return answer;
+  }
+  answer.failed = failures.get();
+  return answer;
+}
+
+void Daemon::Parts::begin(const std::shared_ptr<Change>& change) {
+  if (closed) return;
+  const Config& next = *change->next;
+  log::set_level(next.log_level);
+  running.set(change->next);
+  verifier.use(change->verifier);
+  outlets->use(change->outlets, next.transport.bandwidth_bits_per_second);
+  engine->set_options(next.exporter);
+  catalog->set_min_free_bytes(next.store.min_free_bytes);
+  if (change->of_exports) {
+    for (const stream::Stream* stream : catalog->streams()) change->streams.push_back(stream->id());
+  }
+  look_at_streams(change);
+}
+
+// A few at a time, so that clients are served in between.
+void Daemon::Parts::look_at_streams(const std::shared_ptr<Change>& change) {
+  if (closed) return;
+  for (std::size_t i = 0; i < kStreamsAtATime && !change->streams.empty(); ++i) {
+    stream::Stream* stream = catalog->find(change->streams.back());
+    change->streams.pop_back();
+    if (stream != nullptr) watcher->config_changed(*stream);
+  }
+  if (!change->streams.empty()) {
+    loop->post([this, change] { look_at_streams(change); });
+    return;
+  }
+  apply_declared_streams(change->next, *catalog, metrics, change->declared,
+                         [change](std::vector<std::string> failures) {
+                           change->failures.set_value(std::move(failures));
+                         });
+}
+
 void Daemon::Parts::beat() {
   heartbeat = clock.now().time_since_epoch().count();
+  if (at_heartbeat) at_heartbeat();
   loop->call_at(clock.now() + kHeartbeat, [this] { beat(); });
 }
 
@@ -286,7 +408,10 @@ void Daemon::Parts::collect(metrics::Samples& samples) const {
   samples.add(kReady, {}, ready && live() ? 1 : 0);
   samples.add(kResidentMemoryBytes, {}, static_cast<double>(resident_bytes()));
   samples.add(kOpenDescriptors, {}, static_cast<double>(open_descriptors()));
-  if (engine != nullptr && !config.connectors.empty()) connectors->sample(samples, engine->views());
+  const auto reloads = reloader.state();
+  samples.add(kConfigRefused, {}, reloads.refused.empty() ? 0 : 1);
+  samples.add(kConfigNeedsRestart, {}, static_cast<double>(reloads.needs_restart.size()));
+  if (engine != nullptr && !running.get()->connectors.empty()) connectors->sample(samples, engine->views());
 }
 
 // Faults are known to the core thread only. It is given a moment to tell; if it is stuck, the last
@@ -303,16 +428,18 @@ void Daemon::Parts::refresh_faults() {
 
 std::string Daemon::Parts::status() {
   refresh_faults();
+  const auto config = running.get();
   ProcessStatus process;
   process.uptime_ms = std::chrono::duration_cast<milliseconds>(clock.now() - started).count();
-  process.store_directory = config.store_directory;
+  process.store_directory = config->store_directory;
   process.admin_token_file = admin_token_file;
   if (auto space = disk->space()) process.space = *space;
   process.server_port = server->port();
   process.server = server->counts();
   process.wall_ms = clock.wall_ms();
-  process.credentials = credentials->views();
-  process.config = &config;
+  process.credentials = outlets->credentials();
+  process.config = config.get();
+  process.reload = reloader.state();
   process.connectors = connectors->views();
   process.unavailable = catalog->unavailable();  // never changes
   return status_json(process, board.rows(), engine->views());
@@ -321,6 +448,7 @@ std::string Daemon::Parts::status() {
 void Daemon::Parts::stop() {
   if (!core.joinable()) return;
   ready = false;
+  reloader.stop();
   const Instant begun = clock.now();
   std::promise<void> drained;
   auto gone = drained.get_future();
@@ -334,6 +462,7 @@ void Daemon::Parts::stop() {
     dead_letters->close();
     appends->close();
     catalog->close();
+    closed = true;
     loop->stop();
     closed.set_value();
   });
@@ -354,8 +483,16 @@ Result<std::unique_ptr<Daemon>> Daemon::start(Config config) {
 
 std::uint16_t Daemon::server_port() const { return parts_->server->port(); }
 int Daemon::admin_port() const { return parts_->admin ? parts_->admin->port() : -1; }
-std::string Daemon::store_directory() const { return parts_->config.store_directory; }
+std::string Daemon::store_directory() const { return parts_->running.get()->store_directory; }
 std::string Daemon::status() const { return parts_->status(); }
+void Daemon::at_heartbeat(std::function<void()> sign) {
+  parts_->loop->post(
+      [parts = parts_.get(), sign = std::move(sign)] { parts->at_heartbeat = sign; });
+}
+void Daemon::reload_from(const ConfigSources& sources, std::function<void(bool busy)> tell) {
+  parts_->reload_from(sources, std::move(tell));
+}
+void Daemon::reload(Reloader::Done done) { parts_->reloader.request(std::move(done)); }
 void Daemon::stop() { parts_->stop(); }
 
 }  // namespace weir::daemon

@@ -2,8 +2,10 @@
 
 #include "base/result.h"
 #include "daemon/config.h"
+#include "daemon/reloader.h"
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -26,6 +28,17 @@ class Daemon {
   [[nodiscard]] std::string store_directory() const;
   /// What /status answers.
   [[nodiscard]] std::string status() const;
+
+  /// From now on the core thread calls `sign` with each of its heartbeats, about once a second: it
+  /// is heard of only while that thread does its work. `sign` must not block.
+  void at_heartbeat(std::function<void()> sign);
+
+  /// From now on `reload` and POST /reload read these sources again; `tell`, on a thread of weir's
+  /// own, hears when that begins (true) and ends (false).
+  void reload_from(const ConfigSources& sources, std::function<void(bool busy)> tell = {});
+  /// Reads the configuration again and applies what can change while running; see `Reloader`.
+  /// Does not block.
+  void reload(Reloader::Done done);
 
   /// Ordered stop (S5): no new connections, parked reads answered, everything synced, cursors
   /// saved. Blocks, at most about 10 s.

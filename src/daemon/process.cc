@@ -11,7 +11,6 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <ctime>
 #include <dirent.h>
 #include <fcntl.h>
@@ -19,9 +18,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <thread>
 #include <unistd.h>
 
@@ -29,7 +26,6 @@ namespace weir::daemon {
 namespace {
 
 constexpr rlim_t kDescriptorsWanted = 65'536;
-constexpr auto kStopMax = std::chrono::seconds(10);
 // Some supervisors signal a process and then its group: that is one wish, told twice.
 constexpr auto kSameWish = std::chrono::milliseconds(100);
 
@@ -93,7 +89,18 @@ void prepare_process(const Config& config) {
   }
 }
 
-std::string boot_id() { return first_line("/proc/sys/kernel/random/boot_id"); }
+std::string boot_id(const char* file) {
+  if (std::string id = first_line(file); !id.empty()) return id;
+  // weir never changes its environment.
+  const char* told = ::getenv("BOOT_ID");  // NOLINT(concurrency-mt-unsafe)
+  std::string id = told == nullptr ? "" : told;
+  constexpr std::size_t kDigits = 32;
+  if (id.size() == kDigits) {
+    // As the kernel writes it, so that both ways to learn it give the same.
+    for (const std::size_t dash : {8U, 13U, 18U, 23U}) id.insert(dash, 1, '-');
+  }
+  return id;
+}
 
 std::int64_t resident_bytes() {
   // size and resident set, in pages
@@ -247,24 +254,6 @@ int StopSignals::wait() {
   const MutexLock lock(state_->mutex);
   while (state_->received == 0) state_->changed.wait(state_->mutex);
   return state_->received;
-}
-
-void notify_supervisor(const std::string& state) {
-  // Read before any thread could change the environment; weir never changes it.
-  const char* path = ::getenv("NOTIFY_SOCKET");  // NOLINT(concurrency-mt-unsafe)
-  if (path == nullptr || path[0] == '\0') return;
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  const std::size_t length = std::strlen(path);
-  if (length >= sizeof address.sun_path) return;
-  std::memcpy(address.sun_path, path, length);
-  if (address.sun_path[0] == '@') address.sun_path[0] = '\0';
-  const int descriptor = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  if (descriptor < 0) return;
-  const auto bytes = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + length);
-  ::sendto(descriptor, state.data(), state.size(), MSG_NOSIGNAL,
-           reinterpret_cast<const sockaddr*>(&address), bytes);
-  ::close(descriptor);
 }
 
 }  // namespace weir::daemon

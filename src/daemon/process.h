@@ -1,5 +1,6 @@
 #pragma once
 
+#include "base/clock.h"
 #include "daemon/config.h"
 
 #include <cstdint>
@@ -13,8 +14,9 @@ namespace weir::daemon {
 /// files; warns when run as root. Call once, before any thread is started.
 void prepare_process(const Config& config);
 
-/// Identifies this run of the kernel; empty if unknown.
-std::string boot_id();
+/// Identifies this run of the kernel; empty if unknown. A sandbox may hide `file`; then the service
+/// manager may have told it in BOOT_ID, with or without dashes.
+std::string boot_id(const char* file = "/proc/sys/kernel/random/boot_id");
 
 /// Figures from /proc; 0 if unknown.
 std::int64_t resident_bytes();
@@ -30,6 +32,9 @@ void release_startup_memory();
 /// 10 s, ends the process at once, which is as safe as `kill -9`.
 class StopSignals {
  public:
+  /// How long an ordered stop may take.
+  static constexpr Duration kStopMax = std::chrono::seconds(10);
+
   /// Construct before any other thread exists.
   StopSignals();
   ~StopSignals();
@@ -46,8 +51,5 @@ class StopSignals {
   struct State;
   std::unique_ptr<State> state_;
 };
-
-/// Tells systemd (or who else set NOTIFY_SOCKET) about a change of state, "READY=1" for example.
-void notify_supervisor(const std::string& state);
 
 }  // namespace weir::daemon

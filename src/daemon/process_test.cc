@@ -10,7 +10,6 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 
 namespace weir::daemon {
@@ -29,6 +28,16 @@ TEST(Process, knows_figures_about_itself) {
   EXPECT_GT(resident_bytes(), 1 << 20);
   EXPECT_GE(open_descriptors(), 3);
   EXPECT_EQ(boot_id().size(), 36U);
+}
+
+TEST(Process, is_told_the_boot_id_where_a_sandbox_hides_it) {
+  EXPECT_EQ(boot_id("/absent"), "");
+  ::setenv("BOOT_ID", "0123456789abcdef0123456789abcdef", 1);
+  EXPECT_EQ(boot_id("/absent"), "01234567-89ab-cdef-0123-456789abcdef");
+  EXPECT_NE(boot_id(), boot_id("/absent")) << "the kernel is believed first";
+  ::setenv("BOOT_ID", "01234567-89ab-cdef-0123-456789abcdef", 1);
+  EXPECT_EQ(boot_id("/absent"), "01234567-89ab-cdef-0123-456789abcdef");
+  ::unsetenv("BOOT_ID");
 }
 
 TEST(Process, makes_private_files_and_ignores_signals_that_are_errors) {
@@ -124,24 +133,6 @@ TEST(StopSignals, the_same_wish_told_twice_is_one_and_a_second_wish_ends_it_at_o
   });
   EXPECT_TRUE(WIFEXITED(status));
   EXPECT_EQ(WEXITSTATUS(status), 128 + SIGINT);
-}
-
-TEST(Supervisor, is_told) {
-  const testing::TemporaryDirectory directory;
-  const std::string path = directory.path("notify");
-  const int listener = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  path.copy(address.sun_path, sizeof address.sun_path - 1);
-  ASSERT_EQ(::bind(listener, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
-  ::setenv("NOTIFY_SOCKET", path.c_str(), 1);
-  notify_supervisor("READY=1");
-  ::unsetenv("NOTIFY_SOCKET");
-  char text[32] = {};
-  EXPECT_EQ(::recv(listener, text, sizeof text, MSG_DONTWAIT), 7);
-  EXPECT_STREQ(text, "READY=1");
-  notify_supervisor("to nobody");
-  ::close(listener);
 }
 
 }  // namespace

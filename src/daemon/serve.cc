@@ -3,12 +3,17 @@
 #include "base/log.h"
 #include "daemon/daemon.h"
 #include "daemon/process.h"
+#include "daemon/service_notifier.h"
+#include "daemon/start_patience.h"
 
 #include <cstdio>
 #include <fmt/format.h>
 
 namespace weir::daemon {
 namespace {
+
+// The service manager is told a little more than what a stop may take.
+constexpr auto kStopSlack = std::chrono::seconds(2);
 
 void print_problems(const std::vector<Problem>& problems) {
   for (const auto& problem : problems) fmt::print(stderr, "{}\n", problem.text());
@@ -32,7 +37,24 @@ void say_ready(const Daemon& daemon, const std::string& address, const std::stri
              {"admin_address",
               daemon.admin_port() < 0 ? "off" : address_text(admin_address, daemon.admin_port())},
              {"store", daemon.store_directory()}});
-  notify_supervisor("READY=1");
+}
+
+// The sign of life comes from the core thread itself: when that is stuck, the service manager hears
+// nothing and starts weir again.
+void be_watched(Daemon& daemon, const ServiceNotifier& notifier) {
+  const Duration interval = notifier.watchdog_interval();
+  if (interval <= Duration::zero()) return;
+  daemon.at_heartbeat([&notifier, interval, next = Instant::min()]() mutable {
+    const Instant now = SystemClock().now();
+    if (now < next) return;
+    next = now + interval;
+    notifier.alive();
+  });
+}
+
+Result<std::unique_ptr<Daemon>> start(Config config, const ServiceNotifier& notifier) {
+  const StartPatience patience(notifier);
+  return Daemon::start(std::move(config));
 }
 
 }  // namespace
@@ -55,7 +77,8 @@ int serve(const ConfigSources& sources) {
 
   const std::string address = loaded.config.server.bind_address;
   const std::string admin_address = loaded.config.admin.bind_address;
-  auto daemon = Daemon::start(std::move(loaded.config));
+  const auto notifier = ServiceNotifier::from_environment();
+  auto daemon = start(std::move(loaded.config), notifier);
   if (!daemon) {
     fmt::print(stderr, "weir does not start: {}\n", daemon.error().what);
     return 1;
@@ -63,10 +86,12 @@ int serve(const ConfigSources& sources) {
   loaded = {};
   signals.expect();
   say_ready(**daemon, address, admin_address);
+  be_watched(**daemon, notifier);
+  notifier.ready("Listening on " + address_text(address, (*daemon)->server_port()));
   release_startup_memory();
   const int signal = signals.wait();
   log::info("Stopping.", {{"signal", signal}});
-  notify_supervisor("STOPPING=1");
+  notifier.stopping(StopSignals::kStopMax + kStopSlack);
   (*daemon)->stop();
   log::info("Stopped.");
   return 0;
