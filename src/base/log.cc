@@ -1,14 +1,19 @@
 #include "base/log.h"
 
 #include "base/mutex.h"
+#include "base/recent_lines.h"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cerrno>
 #include <chrono>
+#include <cstdlib>
 #include <ctime>
+#include <deque>
 #include <fmt/chrono.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <unordered_map>
 
@@ -101,14 +106,61 @@ RepeatLimit& repeat_limit() {
   return limit;
 }
 
-std::string timestamp() {
-  const auto now = std::chrono::system_clock::now();
-  const auto ms =
-      std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch()).count();
+// What was said last, for a page that is opened later.
+class Recent {
+ public:
+  void add(Level level, std::int64_t wall_ms, std::string_view text) {
+    const MutexLock lock(mutex_);
+    if (lines_.size() == kRecentLinesMax) lines_.pop_front();
+    lines_.push_back({++last_, wall_ms, level, std::string(text.substr(0, kRecentLineBytesMax))});
+  }
+  std::vector<RecentLine> after(std::uint64_t number) {
+    const MutexLock lock(mutex_);
+    if (number == last_) return {};
+    const auto found = std::find_if(lines_.begin(), lines_.end(),
+                                    [&](const auto& line) { return line.number > number; });
+    return {found, lines_.end()};
+  }
+
+ private:
+  Mutex mutex_;
+  std::uint64_t last_ WEIR_GUARDED_BY(mutex_) = 0;
+  std::deque<RecentLine> lines_ WEIR_GUARDED_BY(mutex_);
+};
+
+Recent& recent() {
+  static Recent lines;
+  return lines;
+}
+
+std::int64_t wall_ms_now() {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
+}
+
+std::string timestamp(std::int64_t ms) {
   const std::time_t seconds = static_cast<std::time_t>(ms / 1000);
   std::tm parts{};
   gmtime_r(&seconds, &parts);
   return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", parts, ms % 1000);
+}
+
+// What journald makes of a line that begins with it (sd-daemon(3)), one for each level.
+constexpr std::array<std::string_view, 5> kJournalPriorities = {"<7>", "<7>", "<6>", "<4>", "<3>"};
+
+// journald names the stream that it reads as "device:inode"; standard error may have been
+// redirected since, to a file where its prefixes would only be in the way.
+bool journal_reads_standard_error() {
+  // Read once; weir never changes its environment.
+  const char* stream = ::getenv("JOURNAL_STREAM");  // NOLINT(concurrency-mt-unsafe)
+  struct stat info {};
+  if (stream == nullptr || ::fstat(STDERR_FILENO, &info) != 0) return false;
+  return fmt::format("{}:{}", info.st_dev, info.st_ino) == stream;
+}
+
+std::string_view journal_priority(Level level) {
+  static const bool wanted = journal_reads_standard_error();
+  return wanted ? kJournalPriorities[static_cast<std::size_t>(level)] : std::string_view();
 }
 
 void write_whole(std::string_view line) {
@@ -165,6 +217,8 @@ std::string escaped(std::string_view text, std::size_t bytes_max) {
   return out;
 }
 
+std::vector<RecentLine> recent_lines(std::uint64_t after) { return recent().after(after); }
+
 void capture(void (*sink)(Level, const std::string&)) { g_sink.store(sink); }
 
 void write(Level level, std::string_view sentence, std::initializer_list<Field> fields) {
@@ -179,10 +233,12 @@ void write(Level level, std::string_view sentence, std::initializer_list<Field> 
     if (!verdict.write) return;
     hidden = verdict.hidden_before;
   }
-  std::string line = timestamp();
+  const std::int64_t now_ms = wall_ms_now();
+  std::string line = timestamp(now_ms);
   line += ' ';
   line += kNames[static_cast<std::size_t>(level)];
   line += ' ';
+  const std::size_t head = line.size();
   line += escaped(sentence, 1024);
   for (const auto& field : fields) {
     line += ' ';
@@ -191,11 +247,13 @@ void write(Level level, std::string_view sentence, std::initializer_list<Field> 
     append_value(line, field.value);
   }
   if (hidden > 0) line += fmt::format(" hidden_repeats={}", hidden);
+  if (level >= Level::kWarn) recent().add(level, now_ms, std::string_view(line).substr(head));
   if (sink != nullptr) {
     sink(level, line);
     return;
   }
   line += '\n';
+  line.insert(0, journal_priority(level));
   write_whole(line);
 }
 
