@@ -22,9 +22,10 @@ constexpr long kConnectTimeoutMs = 3'000;
 constexpr long kTimeoutMs = 10'000;
 constexpr long kHttpOk = 200;
 
+using server::TokenVerdict;
+
 struct Answer {
-  bool good = false;
-  bool definite = false;
+  TokenVerdict verdict = TokenVerdict::kUnchecked;
   std::string why;
 };
 
@@ -63,11 +64,12 @@ class TokenExchange final : public server::Verifier {
 
   void verify(std::string token, Done done) override {
     if (!fits_a_header(token)) {
-      done(false, token.empty() ? "no token" : "the token has a form that no platform uses");
+      done(TokenVerdict::kBad,
+           token.empty() ? "no token" : "the token has a form that no platform uses");
       return;
     }
     if (recently_refused(token)) {
-      done(false, "the token is not known");
+      done(TokenVerdict::kBad, "the token is not known");
       return;
     }
     const MutexLock lock(mutex_);
@@ -76,7 +78,9 @@ class TokenExchange final : public server::Verifier {
       changed_.notify_one();
       return;
     }
-    core_.post([done = std::move(done)] { done(false, "too many clients wait to be verified"); });
+    core_.post([done = std::move(done)] {
+      done(TokenVerdict::kUnchecked, "too many clients wait to be verified");
+    });
   }
 
  private:
@@ -105,17 +109,18 @@ class TokenExchange final : public server::Verifier {
       const std::size_t key = std::hash<std::string>{}(question.token);
       OPENSSL_cleanse(question.token.data(), question.token.size());
       core_.post([this, key, answer = std::move(answer), done = std::move(question.done)] {
-        if (answer.definite && !answer.good && refused_.size() < kRefusedMax) {
+        if (answer.verdict == TokenVerdict::kBad && refused_.size() < kRefusedMax) {
           refused_[key] = clock_.now() + kRefusedFor;
         }
-        done(answer.good, answer.why);
+        done(answer.verdict, answer.why);
       });
     }
   }
 
   Answer ask(const std::string& token) {
     CURL* curl = curl_easy_init();
-    if (curl == nullptr) return {false, false, "no memory to ask the token exchange endpoint"};
+    if (curl == nullptr)
+      return {TokenVerdict::kUnchecked, "no memory to ask the token exchange endpoint"};
     std::string header = "Authorization: " + token;
     curl_slist* headers = curl_slist_append(nullptr, header.c_str());
     curl_easy_setopt(curl, CURLOPT_URL, url_.c_str());
@@ -143,15 +148,16 @@ class TokenExchange final : public server::Verifier {
     constexpr long kClientError = 400;
     constexpr long kServerError = 500;
     if (outcome != CURLE_OK) {
-      return {false, false,
+      return {TokenVerdict::kUnchecked,
               fmt::format("the token exchange endpoint cannot be asked: {}",
                           curl_easy_strerror(outcome))};
     }
-    if (status == kHttpOk) return {true, true, {}};
+    if (status == kHttpOk) return {TokenVerdict::kGood, {}};
     if (status >= kClientError && status < kServerError) {
-      return {false, true, "the token is not known"};
+      return {TokenVerdict::kBad, "the token is not known"};
     }
-    return {false, false, fmt::format("the token exchange endpoint answered {}", status)};
+    return {TokenVerdict::kUnchecked,
+            fmt::format("the token exchange endpoint answered {}", status)};
   }
 
   const std::string url_;

@@ -141,8 +141,8 @@ class TokenExchangeTest : public ::testing::Test {
  protected:
   Verdict ask(server::Verifier& verifier, const std::string& token) {
     std::optional<Verdict> verdict;
-    verifier.verify(token, [&](bool good, std::string why) {
-      verdict = Verdict{good, std::move(why)};
+    verifier.verify(token, [&](server::TokenVerdict found, std::string why) {
+      verdict = Verdict{found == server::TokenVerdict::kGood, std::move(why)};
     });
     if (!verdict) core_.run_next();
     EXPECT_TRUE(verdict.has_value());
@@ -215,8 +215,8 @@ TEST_F(TokenExchangeTest, refuses_when_too_many_wait) {
   constexpr int kRoom = 256 + 1;  // so many wait, and one is being asked about
   int refused = 0;
   for (int i = 0; i < kClients; ++i) {
-    verifier->verify("KNOWN", [&](bool good, const std::string& why) {
-      EXPECT_FALSE(good);
+    verifier->verify("KNOWN", [&](server::TokenVerdict verdict, const std::string& why) {
+      EXPECT_EQ(verdict, server::TokenVerdict::kUnchecked);
       EXPECT_THAT(why, HasSubstr("too many"));
       ++refused;
     });
@@ -227,7 +227,7 @@ TEST_F(TokenExchangeTest, refuses_when_too_many_wait) {
 TEST_F(TokenExchangeTest, ends_while_a_question_is_open) {
   SilentEndpoint silent;
   auto verifier = make_token_exchange(silent.url(), clock_, core_);
-  verifier->verify("KNOWN", [](bool, const std::string&) { ADD_FAILURE() << "answered"; });
+  verifier->verify("KNOWN", [](auto, const std::string&) { ADD_FAILURE() << "answered"; });
   silent.wait_for_a_connection();
   const auto begun = std::chrono::steady_clock::now();
   verifier.reset();

@@ -9,9 +9,11 @@
 namespace weir::daemon {
 namespace {
 
+using server::TokenVerdict;
+
 class LetEverybodyIn final : public server::Verifier {
  public:
-  void verify(std::string, Done done) override { done(true, {}); }
+  void verify(std::string, Done done) override { done(TokenVerdict::kGood, {}); }
 };
 
 // The list first: it costs nothing.
@@ -22,13 +24,13 @@ class ListThenEndpoint final : public server::Verifier {
 
   void verify(std::string token, Done done) override {
     if (token.empty()) {
-      done(false, "no token");
+      done(TokenVerdict::kBad, "no token");
     } else if (list_ && list_->contains(token)) {
-      done(true, {});
+      done(TokenVerdict::kGood, {});
     } else if (endpoint_ != nullptr) {
       endpoint_->verify(std::move(token), std::move(done));
     } else {
-      done(false, "the token is not known");
+      done(TokenVerdict::kBad, "the token is not known");
     }
   }
 

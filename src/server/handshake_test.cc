@@ -189,7 +189,7 @@ TEST_F(AuthenticationTest, WaitsForTheVerdictAndThenDoesWhatStandsBehindConnect)
   client.send(with_token("open sesame") + frame(11, map({{"requestId", text("r")}})));
   ASSERT_TRUE(eventually([this] { return verifier.held != nullptr; }));
   EXPECT_TRUE(client.quiet());
-  on_core([this] { verifier.held(true, ""); });
+  on_core([this] { verifier.held(TokenVerdict::kGood, ""); });
   ASSERT_TRUE(client.receive_handshake().has_value());
   EXPECT_EQ(12, client.receive()->operation);
 }
@@ -202,7 +202,22 @@ TEST_F(AuthenticationTest, AVerdictForAClientThatWentAwayHurtsNobody) {
   ASSERT_TRUE(eventually([this] { return verifier.held != nullptr; }));
   client.reset();
   ASSERT_TRUE(eventually([this] { return server->counts().connections == 0; }));
-  on_core([this] { verifier.held(true, ""); });
+  on_core([this] { verifier.held(TokenVerdict::kGood, ""); });
+}
+
+TEST_F(AuthenticationTest, TellsWhoseTokenCannotBeCheckedToTryAgain) {
+  verifier.later = true;
+  start();
+  Client client(port());
+  client.send(with_token("open sesame"));
+  ASSERT_TRUE(eventually([this] { return verifier.held != nullptr; }));
+  on_core([this] { verifier.held(TokenVerdict::kUnchecked, "nobody there"); });
+  const auto reply = client.receive_handshake();
+  ASSERT_TRUE(reply.has_value());
+  EXPECT_EQ(2, reply->status());
+  EXPECT_NE(std::string::npos, reply->message().find("try again"));
+  EXPECT_TRUE(metric("weir_server_unchecked_tokens_total 1"));
+  EXPECT_TRUE(metric("weir_server_authentication_failures_total 0"));
 }
 
 TEST_F(AuthenticationTest, RefusesWhenTheVerdictTakesTooLong) {

@@ -45,6 +45,7 @@ Instruments::Instruments(metrics::Registry& registry)
       refused_unauthenticated_max(registry.counter(kConnectionsRefused, {"unauthenticated_max"})),
       accept_pauses(registry.counter(kAcceptPauses)),
       authentication_failures(registry.counter(kAuthenticationFailures)),
+      unchecked_tokens(registry.counter(kUncheckedTokens)),
       received_bytes(registry.counter(kReceivedBytes)),
       sent_bytes(registry.counter(kSentBytes)),
       parked_reads(registry.gauge(kParkedReads)),

@@ -46,6 +46,7 @@ struct Instruments {
   metrics::Counter& refused_unauthenticated_max;
   metrics::Counter& accept_pauses;
   metrics::Counter& authentication_failures;
+  metrics::Counter& unchecked_tokens;
   metrics::Counter& received_bytes;
   metrics::Counter& sent_bytes;
   metrics::Gauge& parked_reads;

@@ -24,6 +24,10 @@ inline constexpr metrics::Descriptor kAcceptPauses{
 inline constexpr metrics::Descriptor kAuthenticationFailures{
     "weir_server_authentication_failures_total", metrics::Type::kCounter, "",
     "Clients refused because their token was not accepted."};
+inline constexpr metrics::Descriptor kUncheckedTokens{
+    "weir_server_unchecked_tokens_total", metrics::Type::kCounter, "",
+    "Clients refused because whoever knows their token (nucleus, token exchange endpoint) could "
+    "not be asked."};
 inline constexpr metrics::Descriptor kRequests{"weir_server_requests_total",
                                                metrics::Type::kCounter, "operation",
                                                "Requests taken up, by operation."};

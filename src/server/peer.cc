@@ -127,11 +127,14 @@ void Peer::handle_connect(Bytes payload) {
   shared_.host.authenticate(*this, std::move(request->auth_token));
 }
 
-void Peer::verified(bool good) {
+void Peer::verified(TokenVerdict verdict) {
   if (phase_ != Phase::kVerifying) return;
   const auto handshake = std::exchange(handshake_, nullptr);
-  if (!good) {
-    refuse_connect(handshake->request_id, Status::kUnauthorized, "Unauthorized");
+  if (verdict != TokenVerdict::kGood) {
+    refuse_connect(handshake->request_id, Status::kUnauthorized,
+                   verdict == TokenVerdict::kBad
+                       ? "Unauthorized"
+                       : "Unauthorized: tokens cannot be checked at present, try again");
     return;
   }
   version_ = handshake->version;

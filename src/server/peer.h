@@ -5,6 +5,7 @@
 #include "protocol/messages.h"
 #include "server/instruments.h"
 #include "server/peer_id.h"
+#include "server/token_verdict.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -74,7 +75,7 @@ class Peer {
   Taken take(Bytes input);
 
   /// The outcome of `PeerHost::authenticate`.
-  void verified(bool good);
+  void verified(TokenVerdict verdict);
   /// The handshake took too long: tells the client, if it is not decided yet, and ends.
   void handshake_timed_out();
   /// The request that was `kBusy` is answered.

@@ -22,7 +22,7 @@ class FakeHost final : public PeerHost {
   bool has_room(PeerId) override { return room; }
   void authenticate(Peer& peer, std::string token) override {
     asked.push_back("token " + token);
-    if (at_once) peer.verified(true);
+    if (at_once) peer.verified(TokenVerdict::kGood);
   }
   Verdict append(Peer&, const protocol::AppendRequest& request) override {
     if (out_of_memory) throw std::bad_alloc();
@@ -186,11 +186,11 @@ TEST_F(PeerTest, NothingIsDoneBeforeTheTokenIsAccepted) {
   EXPECT_EQ(Peer::Next::kPaused, taken.next);
   EXPECT_EQ((std::vector<std::string>{"token "}), host.asked);
   EXPECT_TRUE(host.out.empty());
-  peer->verified(false);
+  peer->verified(TokenVerdict::kBad);
   EXPECT_TRUE(peer->ended());
   EXPECT_EQ(0U, take(list("a")).bytes);
   EXPECT_EQ(1U, host.asked.size());
-  peer->verified(true);
+  peer->verified(TokenVerdict::kGood);
   EXPECT_TRUE(peer->ended()) << "a second verdict changes nothing";
 }
 

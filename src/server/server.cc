@@ -162,36 +162,43 @@ class TcpServer final : public Server, public PeerHost, public Peers, public Lis
 
   void authenticate(Peer& peer, std::string token) override {
     if (!options_.authenticate_client) {
-      peer.verified(true);
+      peer.verified(TokenVerdict::kGood);
       return;
     }
     environment_.verifier.verify(std::move(token),
-                                 [this, id = peer.id()](bool good, std::string why) {
+                                 [this, id = peer.id()](TokenVerdict found, std::string why) {
                                    Peer* asker = find(id);
                                    if (asker == nullptr) return;
-                                   if (good) {
-                                     verdict(id, true);
+                                   if (found == TokenVerdict::kGood) {
+                                     verdict(id, found);
                                    } else {
-                                     refuse(id, std::move(why));
+                                     refuse(id, found, std::move(why));
                                    }
                                  });
   }
 
-  void verdict(PeerId id, bool good) {
+  void verdict(PeerId id, TokenVerdict found) {
     Peer* peer = find(id);
     if (peer == nullptr) return;
-    peer->verified(good);
+    peer->verified(found);
     if (peer->paused()) resume(id);
   }
 
-  void refuse(PeerId id, std::string why) {
+  void refuse(PeerId id, TokenVerdict found, std::string why) {
     const std::string& source = parts_->sessions.source(id);
-    instruments_.authentication_failures.add();
-    log::warn("Refused a client: its token was not accepted.", {{"source", source}, {"why", why}});
+    if (found == TokenVerdict::kUnchecked) {
+      instruments_.unchecked_tokens.add();
+      log::warn("Refused a client: its token cannot be checked at present.",
+                {{"source", source}, {"why", why}});
+    } else {
+      instruments_.authentication_failures.add();
+      log::warn("Refused a client: its token was not accepted.",
+                {{"source", source}, {"why", why}});
+    }
     const Instant now = environment_.clock.now();
     const Duration delay = failed_attempts_.delay(source, now);
-    if (delay == Duration::zero()) return verdict(id, false);
-    environment_.loop.call_at(now + delay, [this, id] { verdict(id, false); });
+    if (delay == Duration::zero()) return verdict(id, found);
+    environment_.loop.call_at(now + delay, [this, id, found] { verdict(id, found); });
   }
 
   Verdict append(Peer& peer, const protocol::AppendRequest& request) override {

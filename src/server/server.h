@@ -5,6 +5,7 @@
 #include "base/result.h"
 #include "model/definition.h"
 #include "server/loop.h"
+#include "server/token_verdict.h"
 #include "stream/catalog.h"
 
 #include <cstdint>
@@ -42,7 +43,7 @@ class Verifier {
  public:
   virtual ~Verifier() = default;
   /// `done` runs on the core thread, at once or later. `why` is for the log, never the token.
-  using Done = std::function<void(bool good, std::string why)>;
+  using Done = std::function<void(TokenVerdict verdict, std::string why)>;
   virtual void verify(std::string token, Done done) = 0;
 };
 

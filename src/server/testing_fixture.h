@@ -21,7 +21,7 @@ class FakeVerifier final : public Verifier {
       held = std::move(done);
       return;
     }
-    done(token == "open sesame", "wrong word");
+    done(token == "open sesame" ? TokenVerdict::kGood : TokenVerdict::kBad, "wrong word");
   }
   bool later = false;
   Done held;
