@@ -6,11 +6,11 @@ import re
 import shutil
 import subprocess
 import tempfile
-import time
+import urllib.error
 import urllib.parse
 import urllib.request
 
-from weir_server import DEADLINE_S
+from weir_server import eventually
 
 LISTENING = "0A"
 
@@ -72,17 +72,14 @@ class Prometheus:
             return answer.status == 200
 
     def wait_for(self, condition, what):
-        end = time.monotonic() + DEADLINE_S
-        while True:
+        def happened():
+            if self.process.poll() is not None:
+                raise AssertionError(f"Prometheus ended: {(self.directory / 'log').read_text()[-3000:]}")
             try:
-                if condition():
-                    return
+                return condition()
             except OSError:
-                pass
-            if self.process.poll() is not None or time.monotonic() > end:
-                log = (self.directory / "log").read_text()
-                raise AssertionError(f"not within the deadline: {what}\n{log[-3000:]}")
-            time.sleep(0.05)
+                return False  # it does not answer yet
+        eventually(what, happened)
 
     def get(self, path, **parameters):
         query = urllib.parse.urlencode(parameters)
