@@ -95,7 +95,8 @@ std::string FreeSpace::text() const {
 }
 
 Counters::Counters(metrics::Registry& r)
-    : rejected_full(r.counter(metric::kRejectedMessages, {"full"})),
+    : appended_bytes(r.counter(metric::kStoreAppendedBytes)),
+      rejected_full(r.counter(metric::kRejectedMessages, {"full"})),
       rejected_too_large(r.counter(metric::kRejectedMessages, {"too_large"})),
       rejected_disk(r.counter(metric::kRejectedMessages, {"disk"})),
       rejected_low_space(r.counter(metric::kRejectedMessages, {"low_space"})),

@@ -80,6 +80,7 @@ class FreeSpace {
 /// Counters that appending touches, looked up once.
 struct Counters {
   explicit Counters(metrics::Registry& registry);
+  metrics::Counter& appended_bytes;
   metrics::Counter& rejected_full;
   metrics::Counter& rejected_too_large;
   metrics::Counter& rejected_disk;

@@ -465,6 +465,7 @@ void ManagedStream::finish_write(std::size_t count) {
   log_->add_bytes(bytes);
   figures_->appended_messages.fetch_add(count, std::memory_order_relaxed);
   figures_->appended_bytes.fetch_add(payload_bytes, std::memory_order_relaxed);
+  context_.counters.appended_bytes.add(payload_bytes);
   touch_writer(now);
   if (!in_memory()) {
     context_.space.written(static_cast<std::uint64_t>(bytes), now);

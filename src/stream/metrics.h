@@ -14,6 +14,9 @@ inline constexpr Descriptor kAppendedMessages{"weir_stream_appended_messages_tot
 inline constexpr Descriptor kAppendedBytes{"weir_stream_appended_bytes_total", Type::kCounter,
                                            "stream",
                                            "Payload bytes appended since the stream was opened."};
+inline constexpr Descriptor kStoreAppendedBytes{
+    "weir_stream_store_appended_bytes_total", Type::kCounter, "",
+    "Payload bytes appended to all streams together, those deleted since included."};
 inline constexpr Descriptor kRejectedMessages{
     "weir_stream_rejected_messages_total", Type::kCounter, "reason",
     "Appends refused. Reasons: full, too_large, disk, low_space, fault, busy."};
