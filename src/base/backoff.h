@@ -17,6 +17,9 @@ class Backoff {
   };
   Backoff(Options options, std::uint64_t seed) : options_(options), rng_(seed) {}
 
+  /// Counts for the next failure.
+  void set_options(Options options) { options_ = options; }
+
   /// The wait after one more failure. A server's `at_least` (Retry-After) raises it, up to the
   /// ceiling.
   Duration next(std::optional<Duration> at_least = std::nullopt);

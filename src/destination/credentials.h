@@ -59,6 +59,9 @@ class CredentialsProvider {
   /// A destination's clock was found to differ from ours: expiry is judged by theirs from now on.
   virtual void clock_is(const ClockSkew&) {}
 
+  /// What the source has may have been replaced: the next who needs credentials has it asked.
+  virtual void look_again() {}
+
   [[nodiscard]] virtual CredentialsView view() const { return {}; }
 };
 

@@ -16,8 +16,8 @@
 #include "destination/metrics.h"
 #include "destination/options.h"
 #include "destination/s3/destination.h"
+#include "destination/services.h"
 #include "destination/sitewise/destination.h"
-#include "destination/sitewise/response.h"
 #include "exporter/bandwidth.h"
 #include "file/posix_file_system.h"
 
@@ -35,13 +35,6 @@ namespace {
 using exporter::Destination;
 using exporter::ExportSpec;
 using Made = Result<std::unique_ptr<Destination>>;
-
-const AwsService kS3 = {"s3", "s3", "s3", s3::read_s3_error};
-const AwsService kKinesis = {"kinesis", "kinesis", "kinesis"};
-const AwsService kFirehose = {"firehose", "firehose", "firehose", firehose::read_error};
-const AwsService kSitewise = {"iotsitewise", "iotsitewise", "data.iotsitewise",
-                              sitewise::read_error};
-const AwsService kIotAnalytics = {"iotanalytics", "iotanalytics", "iotanalytics"};
 
 Result<void> check_readable(const std::string& path, const char* what) {
   if (path.empty() || access(path.c_str(), R_OK) == 0) return {};
@@ -78,7 +71,8 @@ class Directories {
 class Maker {
  public:
   Maker(std::shared_ptr<credentials::Hub> hub, TransportOptions transport, OptionsLookup lookup,
-        Clock& clock, metrics::Registry& metrics, std::uint64_t random_seed)
+        Clock& clock, metrics::Registry& metrics, std::uint64_t random_seed,
+        std::shared_ptr<exporter::BandwidthLimiter> bandwidth)
       : hub_(std::move(hub)),
         transport_(std::move(transport)),
         lookup_(std::move(lookup)),
@@ -87,8 +81,7 @@ class Maker {
         seed_(random_seed),
         operator_pool_(make_curl_pool()),
         client_pool_(make_curl_pool()),
-        bandwidth_(std::make_shared<exporter::BandwidthLimiter>(
-            transport_.bandwidth_bits_per_second, clock)),
+        bandwidth_(std::move(bandwidth)),
         directories_(std::make_shared<Directories>()) {}
 
   Made make(const ExportSpec& defined) {
@@ -326,12 +319,11 @@ std::shared_ptr<credentials::Hub> make_credentials(const AwsOptions& aws,
                                             metrics, random_seed);
 }
 
-Result<exporter::DestinationFactory> make_factory(const AwsOptions& aws,
-                                                  const TransportOptions& transport,
-                                                  OptionsLookup lookup, Clock& clock,
-                                                  metrics::Registry& metrics,
-                                                  std::uint64_t random_seed,
-                                                  std::shared_ptr<credentials::Hub> credentials) {
+Result<exporter::DestinationFactory> make_factory(
+    const AwsOptions& aws, const TransportOptions& transport, OptionsLookup lookup, Clock& clock,
+    metrics::Registry& metrics, std::uint64_t random_seed,
+    std::shared_ptr<credentials::Hub> credentials,
+    std::shared_ptr<exporter::BandwidthLimiter> bandwidth) {
   if (credentials == nullptr) {
     credentials = make_credentials(aws, transport, clock, metrics, random_seed);
   }
@@ -342,8 +334,12 @@ Result<exporter::DestinationFactory> make_factory(const AwsOptions& aws,
     return fail(Errc::kInvalidArgument,
                 "timeouts and response limits of exports must be at least 1");
   }
+  if (bandwidth == nullptr) {
+    bandwidth =
+        std::make_shared<exporter::BandwidthLimiter>(transport.bandwidth_bits_per_second, clock);
+  }
   auto maker = std::make_shared<Maker>(std::move(credentials), transport, std::move(lookup), clock,
-                                       metrics, random_seed);
+                                       metrics, random_seed, std::move(bandwidth));
   return exporter::DestinationFactory(
       [maker](const ExportSpec& spec) { return maker->make(spec); });
 }

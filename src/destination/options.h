@@ -15,8 +15,9 @@
 #include <vector>
 
 namespace weir::exporter {
+class BandwidthLimiter;
 class LocalStreams;
-}
+}  // namespace weir::exporter
 
 namespace weir::destination {
 
@@ -208,12 +209,14 @@ std::shared_ptr<credentials::Hub> make_credentials(const AwsOptions& aws,
                                                    std::uint64_t random_seed);
 
 /// Makes the destinations for `exporter::Engine`. `credentials` null: the factory makes its own.
+/// `bandwidth` is what all uploads share; null: a limit of the factory's own, as `transport` says.
 ///
 /// Lifetime: `clock` and `metrics` outlive the factory and everything it made.
 /// Errors: kInvalidArgument (no region, unusable CA file ...), saying what to set.
 Result<exporter::DestinationFactory> make_factory(
     const AwsOptions& aws, const TransportOptions& transport, OptionsLookup lookup, Clock& clock,
     metrics::Registry& metrics, std::uint64_t random_seed,
-    std::shared_ptr<credentials::Hub> credentials = nullptr);
+    std::shared_ptr<credentials::Hub> credentials = nullptr,
+    std::shared_ptr<exporter::BandwidthLimiter> bandwidth = nullptr);
 
 }  // namespace weir::destination

@@ -17,20 +17,34 @@ BandwidthLimiter::BandwidthLimiter(std::int64_t bits_per_second, Clock& clock)
       unlimited_(bits_per_second <= 0),
       bucket_(bytes_per_second(bits_per_second), bytes_per_second(bits_per_second)) {}
 
+void BandwidthLimiter::set_rate(std::int64_t bits_per_second) {
+  const std::int64_t rate = bytes_per_second(bits_per_second);
+  const MutexLock lock(mutex_);
+  bucket_ = TokenBucket(rate, rate);
+  unlimited_ = rate == 0;
+  ++rates_;
+  changed_.notify_all();
+}
+
 bool BandwidthLimiter::acquire(std::int64_t bytes, const std::stop_token& stop) {
   if (stop.stop_requested()) return false;
-  if (unlimited_ || bytes <= 0) return true;
+  if (unlimited() || bytes <= 0) return true;
   // Declared before the lock: its destructor may wait for the callback, which takes the lock.
   const std::stop_callback wake(stop, [this] {
     const MutexLock lock(mutex_);
-    stopped_.notify_all();
+    changed_.notify_all();
   });
   const MutexLock lock(mutex_);
-  const Instant send_at = bucket_.reserve(bytes, clock_.now());
+  Instant send_at = bucket_.reserve(bytes, clock_.now());
+  std::uint64_t of_rate = rates_;
   while (!stop.stop_requested()) {
+    if (of_rate != rates_) {
+      of_rate = rates_;
+      send_at = bucket_.reserve(bytes, clock_.now());
+    }
     const Duration left = send_at - clock_.now();
     if (left <= Duration::zero()) return true;
-    stopped_.wait_until(mutex_, std::chrono::steady_clock::now() + left);
+    changed_.wait_until(mutex_, std::chrono::steady_clock::now() + left);
   }
   return false;
 }

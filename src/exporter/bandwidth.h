@@ -4,6 +4,7 @@
 #include "base/mutex.h"
 #include "base/token_bucket.h"
 
+#include <atomic>
 #include <cstdint>
 #include <stop_token>
 
@@ -27,14 +28,18 @@ class BandwidthLimiter {
   /// Blocks: for as long as the rate demands; stop ends it at once.
   [[nodiscard]] bool acquire(std::int64_t bytes, const std::stop_token& stop);
 
-  [[nodiscard]] bool unlimited() const { return unlimited_; }
+  /// Another limit, also for those who wait: they take their turns at the new rate.
+  void set_rate(std::int64_t bits_per_second);
+
+  [[nodiscard]] bool unlimited() const { return unlimited_.load(std::memory_order_relaxed); }
 
  private:
   Clock& clock_;
-  const bool unlimited_;
+  std::atomic<bool> unlimited_;
   Mutex mutex_;
-  CondVar stopped_;
+  CondVar changed_;
   TokenBucket bucket_ WEIR_GUARDED_BY(mutex_);
+  std::uint64_t rates_ WEIR_GUARDED_BY(mutex_) = 0;  // how often the rate was changed
 };
 
 }  // namespace weir::exporter

@@ -173,6 +173,10 @@ class ThreadedEngine final : public Engine {
     });
   }
 
+  void set_options(const Options& options) override {
+    core_->mailbox().post([options](Scheduler& scheduler) { scheduler.set_options(options); });
+  }
+
   void when_settled(StreamId id, std::function<void(const Result<void>&)> done) override {
     core_->mailbox().post(
         [id, done = std::move(done)](Scheduler& scheduler) { scheduler.when_settled(id, done); });
@@ -215,6 +219,7 @@ class ThreadedEngine final : public Engine {
     return core_->board().statuses(id);
   }
   std::vector<ExportView> views() const override { return core_->board().views(); }
+  std::vector<ExportView> views(StreamId id) const override { return core_->board().views(id); }
 
   void stop() override {
     if (stopped_.exchange(true)) return;

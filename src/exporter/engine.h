@@ -91,6 +91,10 @@ class Engine {
   struct Wanted {
     model::ExportConfig config;
     bool on_wire = true;
+    /// Tell, by being different from before, that the configuration sends it elsewhere, or has
+    /// other options for its destination.
+    std::uint64_t route = 0;
+    std::uint64_t options = 0;
   };
 
   static std::unique_ptr<Engine> start(const Options& options, Environment environment);
@@ -103,6 +107,9 @@ class Engine {
                            std::shared_ptr<stream::LogReader> log,
                            std::shared_ptr<stream::CursorStore> cursors,
                            std::vector<Wanted> wanted) = 0;
+  /// New waits, intervals and memory for batches; the number of workers stays. What waits after a
+  /// failure goes on waiting as long as it was told.
+  virtual void set_options(const Options& options) = 0;
   /// Calls `done`, on a thread of the engine and maybe at once, when everything that earlier
   /// `set_exports` of this stream changed is on stable storage: positions that were moved, and the
   /// removal of those whose exports are gone (reliability.md D1). Errors: kIo (the first failure;
@@ -126,6 +133,8 @@ class Engine {
   /// Latest known figures, for `describe` (wire exports in definition order) and status.
   [[nodiscard]] virtual std::vector<model::ExportStatus> statuses(StreamId id) const = 0;
   [[nodiscard]] virtual std::vector<ExportView> views() const = 0;
+  /// The same for the exports of one stream.
+  [[nodiscard]] virtual std::vector<ExportView> views(StreamId id) const = 0;
 
   /// Stops granting, interrupts deliveries, saves cursors. Blocks, at most about 5 s.
   virtual void stop() = 0;

@@ -114,13 +114,18 @@ void Exporter::destination_failed(std::string why, Instant now, State as) {
   refresh(now);
 }
 
-Exporter::Redefined Exporter::redefine(model::ExportConfig config, Instant now) {
+void Exporter::set_timing(const Timing& timing) {
+  timing_ = timing;
+  backoff_.set_options(timing.backoff);
+}
+
+Exporter::Redefined Exporter::redefine(model::ExportConfig config, Instant now, bool elsewhere) {
   WEIR_CHECK(config.identifier == config_.identifier && config.type == config_.type,
              "another identifier or type is another export");
   Redefined redefined;
   const std::int64_t start = config.start_sequence_number.value_or(0);
   redefined.repositioned = start != start_;
-  redefined.other_destination = destination_part(config) != destination_part(config_);
+  redefined.other_destination = elsewhere || destination_part(config) != destination_part(config_);
   const bool resumed = config_.disabled.value_or(false) && !config.disabled.value_or(false);
   config_ = std::move(config);
   if (redefined.repositioned) reposition(start);

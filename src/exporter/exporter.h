@@ -60,7 +60,10 @@ class Exporter {
     bool other_destination = false;  ///< the destination has to be made anew
   };
   /// The configuration changed (protocol.md §4.7); identifier and type are as before.
-  Redefined redefine(model::ExportConfig config, Instant now);
+  /// `elsewhere`: it leads to another place although its definition may say the same.
+  Redefined redefine(model::ExportConfig config, Instant now, bool elsewhere = false);
+  /// Other waits from the next failure on.
+  void set_timing(const Timing& timing);
   /// Time passed; call at `deadline()`.
   void tick(Instant now);
   /// Another export reached the host this one failed to connect to. It tries at once, but not twice

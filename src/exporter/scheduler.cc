@@ -60,6 +60,13 @@ void Scheduler::set_exports(StreamId id, const std::string& stream_name,
   apply_wanted(stream, std::move(wanted), nullptr);
 }
 
+void Scheduler::set_options(const Options& options) {
+  const std::int64_t workers = options_.worker_count;
+  options_ = options;
+  options_.worker_count = workers;
+  for (const auto& [serial, item] : exports_) item->machine.set_timing(timing_of(options_));
+}
+
 void Scheduler::loaded(StreamId id, const std::vector<stream::Cursor>& cursors) {
   const auto found = streams_.find(id);
   if (found == streams_.end() || !found->second->loading) return;
@@ -126,6 +133,8 @@ void Scheduler::add_export(StreamState& stream, Engine::Wanted want,
   const std::uint64_t saved_revision = cursor ? 0 : machine.revision();
   auto& item = exports_[serial];
   item = std::make_unique<Export>(serial, stream.id, std::move(machine), saved_revision);
+  item->route = want.route;
+  item->options = want.options;
   stream.serials.push_back(serial);
   make_destination(stream, *item);
   place(stream, *item);
@@ -136,13 +145,19 @@ void Scheduler::add_export(StreamState& stream, Engine::Wanted want,
 
 void Scheduler::change_export(StreamState& stream, Export& item, Engine::Wanted want) {
   const SequenceNumber before = item.machine.next();
-  const auto changed = item.machine.redefine(std::move(want.config), environment_.clock.now());
+  const bool elsewhere = std::exchange(item.route, want.route) != want.route;
+  const bool otherwise = std::exchange(item.options, want.options) != want.options;
+  const auto changed =
+      item.machine.redefine(std::move(want.config), environment_.clock.now(), elsewhere);
   if ((changed.repositioned || changed.other_destination) && item.job != 0) {
     running_.at(item.job).stop.request_stop();
   }
   if (changed.other_destination) {
     item.destination.reset();
     item.idle_deadline = Instant::max();
+    item.anew = false;
+  } else if (otherwise) {
+    make_destination_anew(stream, item);
   }
   if (!item.destination) make_destination(stream, item);
   if (changed.repositioned) {
@@ -182,6 +197,18 @@ void Scheduler::make_destination(StreamState& stream, Export& item) {
   item.host = item.destination->host();
   item.idle_deadline = item.destination->idle_deadline();
   item.machine.destination_made(item.destination->limits(), now);
+}
+
+// Where it goes is the same, so what is under way ends and counts; one call of a destination at a
+// time, also where two objects stand for the same place.
+void Scheduler::make_destination_anew(StreamState& stream, Export& item) {
+  item.anew = item.job != 0;
+  if (item.anew) return;
+  item.destination.reset();
+  item.idle_deadline = Instant::max();
+  make_destination(stream, item);
+  // Perhaps the options were what was wrong.
+  item.machine.retry_now(environment_.clock.now());
 }
 
 void Scheduler::drop_export(StreamState& stream, std::uint64_t serial, bool forget) {
@@ -299,12 +326,14 @@ void Scheduler::delivered(std::uint64_t job_id, const Delivery& delivery) {
     item.idle_deadline = delivery.idle_deadline;
   }
   if (idle_visit) {
+    if (item.anew) make_destination_anew(stream, item);
     look(stream, item);
     return;
   }
   const auto settled =
       item.machine.finish(delivery, environment_.clock.now(), environment_.clock.wall_ms());
   environment_.reporter.settled(stream.name, item.machine, settled);
+  if (item.anew) make_destination_anew(stream, item);
   look(stream, item);
   using Ended = Exporter::Result;
   if (settled.result == Ended::kSucceeded || settled.result == Ended::kPartial) {

@@ -79,6 +79,8 @@ class Scheduler {
                    std::shared_ptr<stream::LogReader> log,
                    std::shared_ptr<stream::CursorStore> cursors, std::vector<Engine::Wanted> wanted,
                    SequenceNumber oldest, SequenceNumber end);
+  /// See `Engine`.
+  void set_options(const Options& options);
   void remove_stream(StreamId id);
   /// What an export of a stream that is about to be removed leaves behind; its log cannot be read
   /// any more when it is.
@@ -141,6 +143,7 @@ class Scheduler {
   Result<std::string> retry_now(StreamState& stream, Export& item);
   void changed_by_hand(StreamState& stream, Export& item);
   void make_destination(StreamState& stream, Export& item);
+  void make_destination_anew(StreamState& stream, Export& item);
   void place(StreamState& stream, Export& item);
   void look(StreamState& stream, Export& item);
   void look(StreamId id);

@@ -25,7 +25,10 @@ struct Scheduler::Export {
   Exporter machine;
   std::shared_ptr<Destination> destination;
   std::string host;
-  std::uint64_t job = 0;  // under way, else 0
+  std::uint64_t job = 0;      // under way, else 0
+  std::uint64_t route = 0;    // as wanted
+  std::uint64_t options = 0;  // as wanted
+  bool anew = false;          // the destination is made with other options when the job has ended
 
   // Where it is registered.
   std::optional<ReadyKey> ready;

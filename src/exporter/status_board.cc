@@ -107,18 +107,26 @@ std::vector<ExportView> StatusBoard::views() const {
   std::sort(names.begin(), names.end());
   const Instant now = clock_.now();
   std::vector<ExportView> views;
-  for (const auto& [name, id] : names) {
-    // One stream at a time, so that ten thousand of them hold up nobody who asks for one.
-    std::optional<StreamRows> stream;
-    {
-      const MutexLock lock(mutex_);
-      const auto found = streams_.find(id);
-      if (found != streams_.end()) stream = found->second;
-    }
-    if (!stream) continue;
-    for (const Row& row : stream->rows) views.push_back(view_of(id, *stream, row, now));
-  }
+  for (const auto& [name, id] : names) add_views(id, now, views);
   return views;
+}
+
+std::vector<ExportView> StatusBoard::views(StreamId id) const {
+  std::vector<ExportView> views;
+  add_views(id, clock_.now(), views);
+  return views;
+}
+
+void StatusBoard::add_views(StreamId id, Instant now, std::vector<ExportView>& views) const {
+  // One stream at a time, so that ten thousand of them hold up nobody who asks for one.
+  std::optional<StreamRows> stream;
+  {
+    const MutexLock lock(mutex_);
+    const auto found = streams_.find(id);
+    if (found != streams_.end()) stream = found->second;
+  }
+  if (!stream) return;
+  for (const Row& row : stream->rows) views.push_back(view_of(id, *stream, row, now));
 }
 
 ExportView StatusBoard::view_of(StreamId id, const StreamRows& stream, const Row& row,

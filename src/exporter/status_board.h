@@ -37,6 +37,8 @@ class StatusBoard {
   [[nodiscard]] std::vector<model::ExportStatus> statuses(StreamId id) const;
   /// By stream name, then in definition order. Figures of the log are of this moment.
   [[nodiscard]] std::vector<ExportView> views() const;
+  /// Of one stream, in definition order.
+  [[nodiscard]] std::vector<ExportView> views(StreamId id) const;
   /// One sample of every per-export metric for each export.
   void collect(metrics::Samples& samples) const;
 
@@ -65,6 +67,7 @@ class StatusBoard {
     std::vector<Row> rows;
   };
 
+  void add_views(StreamId id, Instant now, std::vector<ExportView>& views) const;
   [[nodiscard]] static ExportView view_of(StreamId id, const StreamRows& stream, const Row& row,
                                           Instant now);
   [[nodiscard]] static std::string reason_of(const Row& row, const ExportView& view);

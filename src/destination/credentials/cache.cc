@@ -46,6 +46,7 @@ bool CachedCredentials::expired() const {
 }
 
 bool CachedCredentials::due() const {
+  if (ask_again_) return true;
   return set_.expires_ms != 0 && skew_.wall_ms(clock_) >= due_ms_ && clock_.now() >= next_try_;
 }
 
@@ -109,6 +110,12 @@ void CachedCredentials::wait_for_fetch() {
   fetched_.wait_until(mutex_, std::chrono::steady_clock::now() + kLookAtStop);
 }
 
+void CachedCredentials::look_again() {
+  const MutexLock lock(mutex_);
+  ask_again_ = true;
+  next_try_ = clock_.now();
+}
+
 void CachedCredentials::start_background() {
   fetching_ = true;
   background_->post([weak = weak_from_this()] {
@@ -117,6 +124,10 @@ void CachedCredentials::start_background() {
 }
 
 void CachedCredentials::fetch(const std::stop_token& stop) {
+  {
+    const MutexLock lock(mutex_);
+    ask_again_ = false;
+  }
   auto fetched = source_->fetch(stop);
   const MutexLock lock(mutex_);
   fetching_ = false;

@@ -37,6 +37,7 @@ class CachedCredentials final : public CredentialsProvider,
   Result<Credentials> current(std::stop_token stop) override;
   Result<Credentials> refresh(const Credentials& rejected, std::stop_token stop) override;
   void clock_is(const ClockSkew& skew) override;
+  void look_again() override;
   [[nodiscard]] CredentialsView view() const override;
 
  private:
@@ -68,6 +69,7 @@ class CachedCredentials final : public CredentialsProvider,
       false;  // the source has nothing newer than this expired one
   Credentials set_ WEIR_GUARDED_BY(mutex_);
   std::string origin_ WEIR_GUARDED_BY(mutex_);
+  bool ask_again_ WEIR_GUARDED_BY(mutex_) = false;   // somebody said that there may be newer ones
   std::int64_t due_ms_ WEIR_GUARDED_BY(mutex_) = 0;  // destination's wall clock
   Instant next_try_ WEIR_GUARDED_BY(mutex_){};
   std::optional<Instant> last_forced_ WEIR_GUARDED_BY(mutex_);

@@ -189,6 +189,12 @@ Result<std::string> Hub::region(const std::stop_token& stop) {
   return found;
 }
 
+void Hub::look_again() {
+  own_->look_again();
+  const MutexLock lock(mutex_);
+  for (const auto& [role, provider] : roles_) provider->look_again();
+}
+
 std::vector<CredentialsView> Hub::views() const {
   std::vector<CredentialsView> all = {own_->view()};
   const MutexLock lock(mutex_);

@@ -51,6 +51,9 @@ class Hub {
   /// The region of the configuration, else that of the instance. Blocks. Errors: kInvalidArgument.
   Result<std::string> region(const std::stop_token& stop) WEIR_EXCLUDES(mutex_);
 
+  /// See `CredentialsProvider::look_again`; of all of them.
+  void look_again() WEIR_EXCLUDES(mutex_);
+
   /// All that were asked for so far, weir's own first.
   [[nodiscard]] std::vector<CredentialsView> views() const WEIR_EXCLUDES(mutex_);
 
