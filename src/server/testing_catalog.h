@@ -202,6 +202,7 @@ class FakeCatalog final : public stream::Catalog {
   void finish_changes() {
     for (auto& change : std::exchange(held_, {})) core_.post(std::move(change));
   }
+  void set_min_free_bytes(std::int64_t) override {}
   Instant tick() override { return Instant::max(); }
   void close() override {}
   bool run_syncer_once() override { return false; }

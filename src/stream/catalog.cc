@@ -69,6 +69,10 @@ class Streams final : public Catalog {
   }
   void append(Stream& stream, Bytes payload, std::uint64_t token) override;
   void commit() override;
+  void set_min_free_bytes(std::int64_t bytes) override {
+    context_.space.set_min_free_bytes(bytes);
+    context_.space.look(context_.env.clock.now());
+  }
   Instant tick() override;
   void close() override;
   bool run_syncer_once() override { return context_.syncer.run_once(); }

@@ -124,6 +124,9 @@ class Catalog {
   /// over to another thread would cost a waiting client more); else hands over to the syncer.
   virtual void commit() = 0;
 
+  /// `Options::min_free_bytes` from now on.
+  virtual void set_min_free_bytes(std::int64_t bytes) = 0;
+
   /// Periodic work: sync interval, time to live, retries after faults. Returns when to call again.
   virtual Instant tick() = 0;
 

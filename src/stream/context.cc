@@ -59,6 +59,11 @@ void FreeSpace::look(Instant now) {
   if (!asked_ || now - asked_at_ >= kLookEvery) ask(now);
 }
 
+void FreeSpace::set_min_free_bytes(std::int64_t bytes) {
+  min_free_bytes_ = static_cast<std::uint64_t>(bytes);
+  asked_ = false;
+}
+
 void FreeSpace::written(std::uint64_t bytes, Instant now) {
   written_ += bytes;
   if (written_ >= kLookEveryBytes) ask(now);

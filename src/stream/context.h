@@ -57,6 +57,8 @@ class FreeSpace {
 
   /// Asks the file system if the last answer is old. Blocks, briefly.
   void look(Instant now);
+  /// Another limit; counts from the next look on, which it asks for.
+  void set_min_free_bytes(std::int64_t bytes);
   /// Counts what was written; looks again after every few MiB.
   void written(std::uint64_t bytes, Instant now);
   [[nodiscard]] bool low() const { return low_; }
@@ -68,7 +70,7 @@ class FreeSpace {
   file::FileSystem& disk_;
   metrics::Gauge& free_gauge_;
   metrics::Gauge& low_gauge_;
-  const std::uint64_t min_free_bytes_;
+  std::uint64_t min_free_bytes_;
   std::uint64_t free_bytes_ = 0;
   std::uint64_t mark_ = 0;
   std::uint64_t written_ = 0;
