@@ -114,9 +114,9 @@ class Arguments::Parser {
     }
     const Argument& argument = command_.arguments[place_];
     if (!argument.many) ++place_;
-    if (argument.kind == Kind::kNumber) {
-      const std::string wrong =
-          complaint(argument.kind, word, {}, 0, std::numeric_limits<std::int64_t>::max());
+    if (argument.kind == Kind::kNumber || argument.kind == Kind::kChoice) {
+      const std::string wrong = complaint(argument.kind, word, argument.choices, 0,
+                                          std::numeric_limits<std::int64_t>::max());
       if (!wrong.empty()) {
         return usage(
             fmt::format("{} '{}': {}", argument.name, log::escaped(word, kWordBytesShown), wrong));

@@ -202,8 +202,12 @@ Result<void> Client::wait_ready(Instant deadline, int also, std::string_view for
   if (count > 0 && ready[1].revents != 0) return fail(Errc::kCancelled, "interrupted");
   if (count > 0 && ready[2].revents != 0) return fail(Errc::kCancelled, "the reader is gone");
   if (count == 0 && SystemClock().now() >= deadline) {
-    return fail(Errc::kUnavailable,
-                fmt::format("no answer from {} in time, while waiting for {}", where_, for_what));
+    return fail(
+        Errc::kUnavailable,
+        fmt::format("no answer from {} in time, while waiting for {}; if this is weir (another "
+                    "port: --port), 'weir status' asks a part of it that cannot be stuck "
+                    "in the same way, and its log says more",
+                    where_, for_what));
   }
   return {};
 }

@@ -56,6 +56,7 @@ struct Argument {
   Kind kind = Kind::kText;
   bool optional = false;
   bool many = false;  ///< all words that are left; the last argument only
+  std::vector<std::string> choices = {};
 };
 
 struct Example {

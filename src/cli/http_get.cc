@@ -8,7 +8,6 @@ namespace weir::cli {
 namespace {
 
 constexpr std::size_t kAnswerBytesMax = 64 * 1024 * 1024;  // 10,000 streams with all their exports
-constexpr long kTimeoutMs = 5'000;
 constexpr long kOrderTimeoutMs = 15'000;  // the server itself gives up after ten seconds
 
 std::size_t take_body(char* data, std::size_t size, std::size_t count, void* to) {
@@ -37,6 +36,15 @@ Result<HttpAnswer> perform(CURL* curl, const std::string& host, std::int64_t por
                             "port? Another one: --admin-port",
                             url));
   }
+  curl_off_t connected_us = 0;
+  curl_easy_getinfo(curl, CURLINFO_CONNECT_TIME_T, &connected_us);
+  if (code == CURLE_OPERATION_TIMEDOUT && connected_us > 0) {
+    return fail(Errc::kUnavailable,
+                fmt::format("ask {}: it takes connections but gives no answer in time; if this is "
+                            "weir's admin port (another one: --admin-port), weir hangs: keep its "
+                            "log, then restart it",
+                            url));
+  }
   if (code != CURLE_OK) {
     return fail(Errc::kUnavailable, fmt::format("ask {}: {}; is this weir's admin port? Another "
                                                 "one: --admin-port",
@@ -52,10 +60,13 @@ auto no_curl() { return fail(Errc::kUnavailable, "libcurl does not start"); }
 
 }  // namespace
 
-Result<std::string> http_get(const std::string& host, std::int64_t port, const std::string& path) {
+Result<std::string> http_get(const std::string& host, std::int64_t port, const std::string& path,
+                             Duration timeout) {
   const Curl curl(curl_easy_init(), curl_easy_cleanup);
   if (!curl) return no_curl();
-  curl_easy_setopt(curl.get(), CURLOPT_TIMEOUT_MS, kTimeoutMs);
+  curl_easy_setopt(
+      curl.get(), CURLOPT_TIMEOUT_MS,
+      static_cast<long>(std::chrono::ceil<std::chrono::milliseconds>(timeout).count()));
   WEIR_TRY(HttpAnswer answer, perform(curl.get(), host, port, path));
   if (answer.status != 200) {
     return fail(Errc::kUnavailable,

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "base/clock.h"
 #include "base/result.h"
 
 #include <cstdint>
@@ -7,9 +8,10 @@
 
 namespace weir::cli {
 
-/// GET http://`host`:`port``path`, without proxies. Blocks, at most about 5 s. Errors: nothing
+/// GET http://`host`:`port``path`, without proxies. Blocks, at most for `timeout`. Errors: nothing
 /// answers, or not with 200; the text says what to do.
-Result<std::string> http_get(const std::string& host, std::int64_t port, const std::string& path);
+Result<std::string> http_get(const std::string& host, std::int64_t port, const std::string& path,
+                             Duration timeout = std::chrono::seconds(5));
 
 struct HttpAnswer {
   long status = 0;

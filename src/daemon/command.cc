@@ -3,6 +3,8 @@
 #include "cli/arguments.h"
 #include "cli/commands.h"
 #include "cli/program.h"
+#include "cli/table_commands.h"
+#include "daemon/configuration_page.h"
 #include "daemon/fsck.h"
 #include "daemon/serve.h"
 
@@ -109,6 +111,9 @@ CommandTable all_commands() {
   CommandTable client = cli::client_commands();
   table.insert(table.end(), std::make_move_iterator(client.begin()),
                std::make_move_iterator(client.end()));
+  for (Command& command : cli::table_commands(all_commands, {{"weir.yaml", configuration_page}})) {
+    table.push_back(std::move(command));
+  }
   return table;
 }
 
