@@ -30,13 +30,23 @@ void take(const Located& record, Scan& scan) {
 }  // namespace
 
 Result<Scan> scan(file::File& file, std::uint64_t stream_identity) {
+  return scan(file, stream_identity, nullptr);
+}
+
+Result<Scan> scan(file::File& file, std::uint64_t stream_identity, const RecordVisitor& visit) {
+  WEIR_TRY(const Header header, read_header(file, stream_identity));
+  return scan_as(file, header, record_seed(header), visit);
+}
+
+Result<Scan> scan_as(file::File& file, const Header& header, std::uint32_t seed,
+                     const RecordVisitor& visit) {
   Scan found;
-  WEIR_TRY(found.header, read_header(file, stream_identity));
+  found.header = header;
   WEIR_TRY(found.file_bytes, file.size());
   found.next = found.header.base;
 
   Window window(file, found.file_bytes);
-  RecordSearch search(window, record_seed(found.header));
+  RecordSearch search(window, seed);
   for (;;) {
     WEIR_TRY(std::optional<Located> record, search.at(found.valid_end, found.next));
     if (!record) {
@@ -51,6 +61,11 @@ Result<Scan> scan(file::File& file, std::uint64_t stream_identity) {
           {found.valid_end, record->offset - found.valid_end, found.next, record->sequence});
     }
     take(*record, found);
+    if (visit) {
+      WEIR_RETURN_IF_ERROR(
+          visit({record->sequence, record->append_ms, record->offset + kRecordOverheadBytes,
+                 record->bytes - kRecordOverheadBytes}));
+    }
   }
 }
 

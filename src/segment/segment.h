@@ -6,6 +6,7 @@
 #include "file/file_system.h"
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -155,5 +156,26 @@ struct Scan {
 /// Errors: kCorrupt (header unreadable or foreign), kUnsupported (newer version), kIo.
 /// Blocks: on disk, up to the whole file.
 Result<Scan> scan(file::File& file, std::uint64_t stream_identity);
+
+/// Where a valid record was found.
+struct RecordPlace {
+  SequenceNumber sequence;
+  std::int64_t append_ms = 0;
+  std::uint64_t payload_offset = 0;
+  std::uint64_t payload_bytes = 0;
+};
+/// Called for each valid record, in the order of the file. An error ends the scan with it.
+using RecordVisitor = std::function<Result<void>(const RecordPlace&)>;
+
+/// The same, telling of every record that is valid.
+Result<Scan> scan(file::File& file, std::uint64_t stream_identity, const RecordVisitor& visit);
+/// The same for a file whose header is damaged: `header` says what it was.
+Result<Scan> scan_as(file::File& file, const Header& header, std::uint32_t seed,
+                     const RecordVisitor& visit);
+
+/// What the checksums of a file's records start from, found out from its first record, when the
+/// header that says so is damaged. `base` is the first record's number, from the file's name.
+/// Errors: kCorrupt (the first two records do not tell), kIo.
+Result<std::uint32_t> find_seed(file::File& file, SequenceNumber base);
 
 }  // namespace weir::segment
