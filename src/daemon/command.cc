@@ -5,6 +5,7 @@
 #include "cli/program.h"
 #include "cli/table_commands.h"
 #include "daemon/configuration_page.h"
+#include "daemon/doctor.h"
 #include "daemon/fsck.h"
 #include "daemon/serve.h"
 
@@ -84,6 +85,31 @@ Command validate_command() {
       }};
 }
 
+Command doctor_command() {
+  return {.name = "doctor",
+          .summary = "Look at everything weir needs and say what is wrong and what to do about it.",
+          .description =
+              "Looks at the configuration, the machine, the store, the network and every "
+              "destination, whether weir runs or not. Destinations are asked with calls that "
+              "store nothing. What is in order comes first, what is to be fixed last. It takes "
+              "less than 30 seconds, whatever hangs.",
+          .flags = {{"--config", "FILE",
+                     "Configuration file, as for serve. Default: /etc/weir/weir.yaml, if it "
+                     "exists.",
+                     Kind::kFile},
+                    {"--json", "", "Print JSON."},
+                    {"--offline", "", "Ask nothing over the network."}},
+          .examples = {{"sudo -u weir weir doctor"},
+                       {"weir doctor --json | jq '.checks[] | select(.level == \"error\")'"}},
+          .exits = {{cli::kOk, "no error; there may be warnings"},
+                    {cli::kFailed, "something has to be fixed"}},
+          .more = "[Every check](doctor.md).",
+          .run = [](const Arguments& arguments) {
+            return doctor({arguments.text("--config"), arguments.has("--json"),
+                           arguments.has("--offline")});
+          }};
+}
+
 Command fsck_command() {
   return {.name = "fsck",
           .summary = "Read a store and say what is sound, torn or damaged, and where.",
@@ -107,7 +133,8 @@ Command program() {
 }  // namespace
 
 CommandTable all_commands() {
-  CommandTable table = {program(), serve_command(), validate_command(), fsck_command()};
+  CommandTable table = {program(), serve_command(), validate_command(), doctor_command(),
+                        fsck_command()};
   CommandTable client = cli::client_commands();
   table.insert(table.end(), std::make_move_iterator(client.begin()),
                std::make_move_iterator(client.end()));
