@@ -1,5 +1,6 @@
 #include "admin/admin.h"
 
+#include "admin/feed.h"
 #include "admin/metrics.h"
 #include "admin/request_check.h"
 #include "admin/routes.h"
@@ -45,13 +46,25 @@ constexpr std::size_t kDiscardMax = std::size_t{1} << 20;
 struct Shared {
   Options options;
   Sources sources;
+  SystemClock clock;
+  std::unique_ptr<Feed> feed;  // null: no dashboard
   Routes routes;
   std::uint16_t port = 0;
   std::int64_t connections = 0;
   std::int64_t event_streams = 0;
 
   Shared(const Options& o, Sources s)
-      : options(o), sources(std::move(s)), routes(options, sources) {}
+      : options(o),
+        sources(std::move(s)),
+        feed(make_feed(options, sources, clock)),
+        routes(options, sources, feed.get()) {}
+
+  static std::unique_ptr<Feed> make_feed(const Options& options, const Sources& sources,
+                                         Clock& clock) {
+    if (!sources.figures.next_stream) return nullptr;
+    return std::make_unique<Feed>(sources.figures,
+                                  Feed::Terms{options.actions, sources.payloads_need_token}, clock);
+  }
 
   void count(const metrics::Descriptor& descriptor) const {
     if (sources.registry != nullptr) sources.registry->counter(descriptor).add();
@@ -387,7 +400,7 @@ class Session : public std::enable_shared_from_this<Session> {
 class BeastServer final : public AdminServer {
  public:
   BeastServer(const Options& options, Sources sources)
-      : shared_(options, std::move(sources)), acceptor_(io_), pause_(io_) {}
+      : shared_(options, std::move(sources)), acceptor_(io_), pause_(io_), history_(io_) {}
 
   ~BeastServer() override {
     io_.stop();
@@ -428,6 +441,7 @@ class BeastServer final : public AdminServer {
 
   void serve() override {
     accept();
+    if (shared_.feed) take_history_points();
     thread_ = std::thread([this] {
       try {
         io_.run();
@@ -455,10 +469,20 @@ class BeastServer final : public AdminServer {
     });
   }
 
+  // The dashboard shows hours when it is opened, so somebody must have looked all the time.
+  void take_history_points() {
+    shared_.feed->step();
+    history_.expires_after(std::chrono::milliseconds(HistoryClock::kStepMs));
+    history_.async_wait([this](error_code stopped) {
+      if (!stopped) take_history_points();
+    });
+  }
+
   Shared shared_;  // sessions, which live in handlers of `io_`, use it until the end
   asio::io_context io_{1};
   tcp::acceptor acceptor_;
   asio::steady_timer pause_;
+  asio::steady_timer history_;
   std::thread thread_;
 };
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "admin/event_source.h"
+#include "admin/figures.h"
 #include "base/metrics.h"
 #include "base/result.h"
 
@@ -49,6 +50,8 @@ struct Sources {
   std::function<bool()> live;                 ///< /livez
   std::function<bool()> ready;                ///< /readyz
   std::function<std::string()> status_json;   ///< /status
+  /// The dashboard and what it reads, /events and /history; not there without `next_stream`.
+  FigureSources figures;
   std::vector<Document> documents;
   std::vector<OrderPage> orders;
   std::vector<EventPage> events;

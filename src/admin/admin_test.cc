@@ -10,6 +10,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <optional>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <thread>
@@ -63,6 +64,17 @@ class RawClient {
     }
   }
 
+  // Up to and with `end`.
+  std::string until(const std::string& end) {
+    std::string text;
+    char c = 0;
+    while (!text.ends_with(end)) {
+      if (::recv(socket_, &c, 1, 0) != 1) return text + "(ended)";
+      text += c;
+    }
+    return text;
+  }
+
   // One response with a Content-Length.
   std::string one() {
     std::string text;
@@ -85,6 +97,19 @@ class RawClient {
   bool connected_ = false;
 };
 
+// Three events, then the end.
+class Counting final : public EventSource {
+ public:
+  bool more(std::string& out, std::size_t) override {
+    append_event(out, "count", std::to_string(++count_));
+    return count_ < 3;
+  }
+  [[nodiscard]] Duration pause() const override { return Duration::zero(); }
+
+ private:
+  int count_ = 0;
+};
+
 class Admin : public ::testing::Test {
  protected:
   void start(Options options = {}) {
@@ -104,6 +129,20 @@ class Admin : public ::testing::Test {
     };
     sources.orders.push_back({"/exports", "orders", false, take});
     sources.orders.push_back({"/streams", "orders of the dashboard", true, take});
+    sources.figures.weir = [] { return WeirFigures{}; };
+    sources.figures.next_stream = [](std::uint64_t after) {
+      StreamFigures stream;
+      stream.id = 1;
+      stream.name = "pumps";
+      return after == 0 ? std::optional(stream) : std::nullopt;
+    };
+    sources.figures.warnings = [](std::uint64_t) { return std::vector<WarningFigures>(); };
+    const auto open = [](std::string_view query) -> Result<std::unique_ptr<EventSource>> {
+      if (query_value(query, "stream") != "s p") return fail(Errc::kNotFound, "no such stream");
+      return std::unique_ptr<EventSource>(std::make_unique<Counting>());
+    };
+    sources.events.push_back({"/tail", "messages", true, open});
+    sources.payloads_need_token = payloads_need_token_;
     sources.order_token = [this] { return token_; };
     sources.registry = &registry_;
     auto started = AdminServer::start(options, std::move(sources));
@@ -141,6 +180,7 @@ class Admin : public ::testing::Test {
   }
 
   std::string token_ = "secret";
+  bool payloads_need_token_ = false;
   std::string order_;
   bool answers_at_once_ = true;
   std::promise<Reply> reply_;
@@ -337,6 +377,111 @@ TEST_F(Admin, has_room_for_so_many_connections_and_says_so) {
   std::string answer;
   for (int i = 0; i < 10'000 && !answer.starts_with("HTTP/1.1 200 "); ++i) answer = get("/livez");
   EXPECT_THAT(answer, StartsWith("HTTP/1.1 200 "));
+}
+
+TEST_F(Admin, a_browser_gets_the_dashboard_and_its_parts) {
+  const auto page = get("/", "Accept: text/html,*/*\r\n");
+  EXPECT_THAT(page, HasSubstr("Content-Type: text/html; charset=utf-8\r\n"));
+  EXPECT_THAT(page, HasSubstr("<!doctype html>"));
+  EXPECT_THAT(page, Not(HasSubstr("unsafe")));
+  EXPECT_THAT(page, Not(HasSubstr("https://"))) << "nothing comes from elsewhere";
+  EXPECT_THAT(get("/dashboard"), HasSubstr("<!doctype html>"));
+  EXPECT_THAT(get("/page/dashboard.css"), HasSubstr("text/css"));
+  const auto script = get("/page/dashboard.js");
+  EXPECT_THAT(script, HasSubstr("text/javascript"));
+  const auto packed = get("/page/dashboard.js", "Accept-Encoding: gzip, br\r\n");
+  EXPECT_THAT(packed, HasSubstr("Content-Encoding: gzip\r\n"));
+  EXPECT_LT(packed.size(), script.size() / 2);
+  EXPECT_THAT(get("/page/../admin.h"), StartsWith("HTTP/1.1 404 "));
+}
+
+TEST_F(Admin, events_go_on_until_their_source_ends) {
+  const auto answer = get("/tail?from=1&stream=s%20p");
+  EXPECT_THAT(answer, StartsWith("HTTP/1.1 200 "));
+  EXPECT_THAT(answer, HasSubstr("Content-Type: text/event-stream\r\n"));
+  EXPECT_THAT(answer, HasSubstr("Content-Security-Policy: default-src 'none';"));
+  EXPECT_THAT(answer, EndsWith("\r\n\r\nevent: count\ndata: 1\n\nevent: count\ndata: 2\n\n"
+                               "event: count\ndata: 3\n\n"));
+  EXPECT_THAT(get("/tail?stream=other"), StartsWith("HTTP/1.1 404 "));
+  EXPECT_THAT(get("/tail?stream=s+p"), StartsWith("HTTP/1.1 200 "));
+  EXPECT_THAT(get("/tail?stream=s%2"), StartsWith("HTTP/1.1 404 ")) << "badly encoded";
+  EXPECT_THAT(request("HEAD", "/tail?stream=s+p"), EndsWith("\r\n\r\n"));
+}
+
+TEST_F(Admin, payloads_are_for_those_with_the_token_where_programs_need_one_too) {
+  server_.reset();
+  payloads_need_token_ = true;
+  start();
+  EXPECT_THAT(get("/tail?stream=s+p"), StartsWith("HTTP/1.1 401 "));
+  EXPECT_THAT(get("/tail?stream=s+p", "Authorization: Bearer wrong\r\n"),
+              StartsWith("HTTP/1.1 401 "));
+  EXPECT_THAT(get("/tail?stream=s+p", "Authorization: Bearer secret\r\n"),
+              StartsWith("HTTP/1.1 200 "));
+  EXPECT_EQ(registry_.counter(kTokensRefusedTotal, {"missing"}).value(), 1U);
+  EXPECT_EQ(registry_.counter(kTokensRefusedTotal, {"wrong"}).value(), 1U);
+}
+
+TEST_F(Admin, a_page_gives_orders_only_where_that_is_allowed) {
+  const std::string token = "Authorization: Bearer secret\r\n";
+  const std::string from_page = token + "Origin: http://" + host() + "\r\n";
+  const std::string fetched = token + "Sec-Fetch-Site: same-origin\r\n";
+  for (const auto& headers : {from_page, fetched}) {
+    const auto refused = order(headers);
+    EXPECT_THAT(refused, StartsWith("HTTP/1.1 403 "));
+    EXPECT_THAT(refused, HasSubstr("admin.actions"));
+  }
+  EXPECT_THAT(request("POST", "/streams", token), StartsWith("HTTP/1.1 403 "));
+  EXPECT_EQ(order_, "");
+  EXPECT_THAT(order(token), StartsWith("HTTP/1.1 200 ")) << "the command line's";
+  server_.reset();
+  Options options;
+  options.actions = true;
+  start(options);
+  const std::string origin = "Origin: http://" + host() + "\r\n";
+  EXPECT_THAT(order(token + origin), StartsWith("HTTP/1.1 200 "));
+  EXPECT_THAT(order(origin), StartsWith("HTTP/1.1 401 "));
+  EXPECT_THAT(request("POST", "/streams", token), StartsWith("HTTP/1.1 200 "));
+}
+
+TEST_F(Admin, ends_a_connection_that_wants_to_speak_something_else) {
+  RawClient client(server_->port());
+  client.send("GET /events HTTP/1.1\r\nHost: " + host() +
+              "\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+              "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n");
+  EXPECT_THAT(client.all(), StartsWith("HTTP/1.1 400 "));
+  EXPECT_EQ(registry_.counter(kUpgradesRefusedTotal).value(), 1U);
+}
+
+TEST_F(Admin, has_room_for_so_many_event_streams_and_says_so) {
+  server_.reset();
+  Options options;
+  options.event_streams_max = 1;
+  start(options);
+  const std::string ask = "GET /events HTTP/1.1\r\nHost: " + host() + "\r\n\r\n";
+  {
+    RawClient first(server_->port());
+    first.send(ask);
+    EXPECT_THAT(first.until("\"complete\":true"), HasSubstr("\"name\":\"pumps\""));
+    EXPECT_THAT(get("/events"), StartsWith("HTTP/1.1 503 "));
+    EXPECT_EQ(registry_.counter(kEventStreamsEndedTotal, {"too_many"}).value(), 1U);
+    EXPECT_THAT(get("/livez"), StartsWith("HTTP/1.1 200 "));
+  }
+  // The place is free again as soon as the server has seen the end.
+  std::string answer;
+  for (int i = 0; i < 10'000 && !answer.starts_with("HTTP/1.1 200 "); ++i) {
+    RawClient next(server_->port());
+    next.send(ask);
+    answer = next.until("\r\n\r\n");
+  }
+  EXPECT_THAT(answer, StartsWith("HTTP/1.1 200 "));
+}
+
+TEST_F(Admin, stops_while_somebody_reads_events) {
+  RawClient reader(server_->port());
+  reader.send("GET /events HTTP/1.1\r\nHost: " + host() + "\r\n\r\n");
+  reader.until("\"complete\":true");
+  server_.reset();
+  EXPECT_THAT(reader.all(), Not(HasSubstr("(timeout)")));
 }
 
 TEST_F(Admin, names_a_port_that_is_in_use) {

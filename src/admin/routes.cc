@@ -1,6 +1,8 @@
 #include "admin/routes.h"
 
+#include "admin/feed.h"
 #include "admin/metrics.h"
+#include "admin/page_files.h"
 #include "base/log.h"
 
 #include <algorithm>
@@ -31,6 +33,22 @@ unsigned status_of(Errc code) {
   return code == Errc::kNotFound ? 404 : 503;
 }
 
+std::string_view content_type_of(std::string_view name) {
+  if (name.ends_with(".html")) return "text/html; charset=utf-8";
+  if (name.ends_with(".css")) return "text/css; charset=utf-8";
+  if (name.ends_with(".js")) return "text/javascript; charset=utf-8";
+  return "image/svg+xml";
+}
+
+Page page_of(const PageFile& file, const Request& request) {
+  Page page;
+  page.content_type = content_type_of(file.name);
+  const bool packed = request.accept_encoding.find("gzip") != std::string_view::npos;
+  page.fixed = packed ? file.gzip : file.plain;
+  if (packed) page.encoding = "gzip";
+  return page;
+}
+
 Page verdict(bool good) { return text_page(good ? 200 : 503, good ? "ok\n" : "not ok\n"); }
 
 }  // namespace
@@ -49,7 +67,7 @@ Page error_page(unsigned status, std::string_view error) {
   return page;
 }
 
-Routes::Routes(const Options& options, const Sources& sources)
+Routes::Routes(const Options& options, const Sources& sources, Feed* feed)
     : options_(options), sources_(sources) {
   get("/metrics", "figures for Prometheus", [this](const Request&) {
     Page page = text_page(200, sources_.metrics_text());
@@ -66,7 +84,11 @@ Routes::Routes(const Options& options, const Sources& sources)
       [this](const Request&) { return verdict(sources_.live()); });
   get("/readyz", "200 while weir takes messages",
       [this](const Request&) { return verdict(sources_.ready()); });
-  get("/", "", [this](const Request&) { return index(); });
+  if (feed != nullptr) {
+    add_dashboard(*feed);
+  } else {
+    get("/", "", [this](const Request&) { return index(); });
+  }
   for (const auto& document : sources_.documents) {
     get(document.path, document.about, [&document](const Request&) {
       Page page = text_page(200, document.json());
@@ -102,6 +124,30 @@ Answer Routes::answer(const Request& request) {
 void Routes::get(std::string path, std::string about, std::function<Page(const Request&)> page) {
   routes_.push_back({Request::Method::kGet, std::move(path), std::move(about),
                      [page = std::move(page)](const Request& request) { return page(request); }});
+}
+
+void Routes::add_dashboard(Feed& feed) {
+  for (const PageFile& file : page_files()) {
+    const auto show = [&file](const Request& request) { return page_of(file, request); };
+    if (file.name != "index.html") {
+      get("/page/" + std::string(file.name), "", show);
+      continue;
+    }
+    get("/dashboard", "the dashboard, for a browser", show);
+    // A browser is shown the dashboard at once, a program the list of what there is.
+    get("/", "", [this, show](const Request& request) {
+      const bool browser = request.accept.find("text/html") != std::string_view::npos;
+      return browser ? show(request) : index();
+    });
+  }
+  get("/history", "", [&feed](const Request& request) {
+    Page page = text_page(200, feed.history(query_value(request.query, "streams"),
+                                            query_value(request.query, "points") == "short"));
+    page.content_type = "application/json";
+    return page;
+  });
+  routes_.push_back({Request::Method::kGet, "/events", "what the dashboard shows, as it changes",
+                     [&feed](const Request&) -> Answer { return feed.reader(); }});
 }
 
 void Routes::add_order(const OrderPage& order) {

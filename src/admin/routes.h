@@ -14,6 +14,8 @@
 
 namespace weir::admin {
 
+class Feed;
+
 /// A request whose provenance was found good, as far as answers depend on it.
 struct Request {
   enum class Method : std::uint8_t { kGet, kHead, kPost, kOther };
@@ -51,8 +53,8 @@ using Answer = std::variant<Page, Later, std::unique_ptr<EventSource>>;
 /// Which paths there are, and who may ask for them. Threads: the admin thread.
 class Routes {
  public:
-  /// Lifetime: both outlive the routes.
-  Routes(const Options& options, const Sources& sources);
+  /// Lifetime: all outlive the routes. `feed` may be null: then there is no dashboard.
+  Routes(const Options& options, const Sources& sources, Feed* feed);
   /// `Later` and events may refer to the request's texts, which stay until they have ended.
   [[nodiscard]] Answer answer(const Request& request);
 
@@ -67,6 +69,7 @@ class Routes {
   void get(std::string path, std::string about, std::function<Page(const Request&)> page);
   void add_order(const OrderPage& page);
   void add_events(const EventPage& page);
+  void add_dashboard(Feed& feed);
   [[nodiscard]] Page index() const;
   [[nodiscard]] bool may(const Request& request, Page& refusal);
 

@@ -111,6 +111,16 @@ json connector_json(const connector::ConnectorView& view,
   return entry;
 }
 
+json config_state_json(const ProcessStatus& process) {
+  const Config& config = *process.config;
+  return {{"file", config.files.empty() ? "" : config.files.front()},
+          {"loaded_ms", config.loaded_ms},
+          {"sha256", config.sha256},
+          {"needs_restart", process.reload.needs_restart},
+          {"refused", process.reload.refused},
+          {"refused_ms", process.reload.refused_ms}};
+}
+
 }  // namespace
 
 void StatusBoard::stream_changed(stream::Stream& stream) {
@@ -119,6 +129,8 @@ void StatusBoard::stream_changed(stream::Stream& stream) {
   row.name = stream.definition().name;
   row.max_size = stream.definition().max_size_or_default();
   row.persistence = stream.definition().persistence_or_default();
+  row.on_full = stream.definition().strategy_on_full;
+  row.time_to_live_ms = stream.definition().time_to_live_ms.value_or(0);
   row.fault = stream.fault();
   row.lost_messages = stream.lost_messages();
   row.log = stream.log();
@@ -152,6 +164,20 @@ std::vector<StatusBoard::Row> StatusBoard::rows() const {
   return all;
 }
 
+std::optional<StatusBoard::Row> StatusBoard::next(StreamId after) const {
+  const MutexLock lock(mutex_);
+  const auto found = rows_.upper_bound(after);
+  return found == rows_.end() ? std::nullopt : std::optional(found->second);
+}
+
+std::optional<StatusBoard::Row> StatusBoard::find(std::string_view name) const {
+  const MutexLock lock(mutex_);
+  for (const auto& [id, row] : rows_) {
+    if (row.name == name) return row;
+  }
+  return std::nullopt;
+}
+
 std::string status_json(const ProcessStatus& process, const std::vector<StatusBoard::Row>& streams,
                         const std::vector<exporter::ExportView>& exports) {
   json document = {
@@ -172,6 +198,7 @@ std::string status_json(const ProcessStatus& process, const std::vector<StatusBo
       {"unavailable_streams", json::array()},
       {"connectors", json::array()},
   };
+  if (process.config != nullptr) document["config"] = config_state_json(process);
   for (const auto& view : process.connectors) {
     document["connectors"].push_back(connector_json(view, exports, process.wall_ms));
   }

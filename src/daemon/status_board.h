@@ -5,6 +5,7 @@
 #include "base/mutex.h"
 #include "connector/connector.h"
 #include "daemon/config.h"
+#include "daemon/reloader.h"
 #include "destination/credentials.h"
 #include "exporter/engine.h"
 #include "file/file_system.h"
@@ -14,7 +15,9 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace weir::daemon {
@@ -34,12 +37,18 @@ class StatusBoard {
     std::string name;
     std::int64_t max_size = 0;
     model::Persistence persistence = model::Persistence::kFile;
+    model::StrategyOnFull on_full = model::StrategyOnFull::kRejectNewData;
+    std::int64_t time_to_live_ms = 0;  ///< 0 = none
     std::string fault;
     std::int64_t lost_messages = 0;
     std::shared_ptr<stream::LogReader> log;
   };
   /// Ascending by name. Threads: any.
   [[nodiscard]] std::vector<Row> rows() const;
+  /// The one with the next higher id; none: there is no more. Threads: any.
+  [[nodiscard]] std::optional<Row> next(StreamId after) const;
+  /// Threads: any.
+  [[nodiscard]] std::optional<Row> find(std::string_view name) const;
 
  private:
   mutable Mutex mutex_;
@@ -56,7 +65,8 @@ struct ProcessStatus {
   server::Counts server;
   std::int64_t wall_ms = 0;
   std::vector<destination::CredentialsView> credentials;
-  const Config* config = nullptr;  ///< names the redirects; null = none
+  const Config* config = nullptr;  ///< the one in force; names the redirects; null = none
+  Reloader::State reload;
   std::vector<stream::UnavailableStream> unavailable;
   std::vector<connector::ConnectorView> connectors;
 };
