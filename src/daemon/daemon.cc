@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "connector/connectors.h"
 #include "connector/streams.h"
+#include "daemon/dashboard.h"
 #include "daemon/dead_letters.h"
 #include "daemon/denied_paths.h"
 #include "daemon/export_orders.h"
@@ -18,6 +19,7 @@
 #include "daemon/status_board.h"
 #include "daemon/store_directory.h"
 #include "daemon/verifier.h"
+#include "daemon/tap.h"
 #include "daemon/wiring.h"
 #include "file/posix_file_system.h"
 #include "stream/layout.h"
@@ -77,9 +79,11 @@ struct Daemon::Parts {
   const Instant started = clock.now();
   metrics::Registry metrics;
   std::unique_ptr<file::FileSystem> disk;
+  const std::int64_t started_wall_ms = clock.wall_ms();
   StatusBoard board;
   EngineStatuses statuses;
   std::unique_ptr<server::Loop> loop;
+  Taps taps{clock};
   ReplaceableVerifier verifier;
   std::unique_ptr<server::Server> server;
   std::shared_ptr<CatalogStreams> local_streams;
@@ -93,6 +97,7 @@ struct Daemon::Parts {
   std::unique_ptr<admin::AdminServer> admin;
   std::string admin_token_file;  // absolute; empty: none could be written, no orders are taken
   std::string admin_token;
+  std::unique_ptr<Dashboard> dashboard;
 
   bool closed = false;  // core thread: the catalog is
   Reloader reloader;
@@ -111,6 +116,7 @@ struct Daemon::Parts {
   void make_connectors();
   Result<exporter::DestinationFactory> make_factory(const Config& config);
   void open_orders();
+  void make_dashboard();
   void run_core();
   void reload_from(const ConfigSources& sources, std::function<void(bool busy)> tell);
   ReloadAnswer apply_reload(LoadedConfig loaded, const std::stop_token& stop);
@@ -224,7 +230,7 @@ Result<exporter::DestinationFactory> Daemon::Parts::make_factory(const Config& c
   auto guarded = with_poison_policies(
       plain, [this](const exporter::ExportSpec& spec) { return running.get()->options_for(spec); },
       *dead_letters, clock);
-  return connectors->in_front_of(std::move(guarded), std::move(plain));
+  return taps.in_front_of(connectors->in_front_of(std::move(guarded), std::move(plain)));
 }
 
 Result<void> Daemon::Parts::open_store() {
@@ -266,13 +272,52 @@ Result<void> Daemon::Parts::bind_admin() {
   sources.registry = &metrics;
   heartbeat = clock.now().time_since_epoch().count();
   WEIR_TRY(admin, admin::AdminServer::bind(config->admin, std::move(sources)));
+  make_dashboard();
+  dashboard->add_to(sources);
   return {};
+  sources.payloads_need_token = config->server.authenticate_client;
 }
 
 // The store is locked by now, so the token of another weir is not replaced. A disk that takes no
 // file must not keep weir from starting.
 void Daemon::Parts::open_orders() {
   if (!admin) return;
+void Daemon::Parts::make_dashboard() {
+  Dashboard::Environment environment{clock, board, taps, {}, {}, {}, {}, {}, {}, {}, {}, {}};
+  environment.exports = [this](StreamId id) { return engine->views(id); };
+  environment.redirected_to = [this](const std::string& stream, const model::ExportConfig& one) {
+    const auto config = running.get();  // holds the rule
+    const RedirectRule* rule = config->redirect_of(stream, one);
+    if (rule == nullptr) return std::string();
+    return std::string(model::export_type_name(rule->to.config.type)) + " " +
+           rule->to.config.target;
+  };
+  environment.credentials = [this] { return outlets->credentials(); };
+  environment.connectors = [this] { return connectors->views(); };
+  environment.unavailable = [this] { return catalog->unavailable(); };
+  environment.process = [this] {
+    admin::WeirFigures figures;
+    figures.store_directory = running.get()->store_directory;
+    figures.started_ms = started_wall_ms;
+    figures.server_port = server->port();
+    figures.connections = server->counts().connections;
+    if (const auto space = disk->space()) {
+      figures.disk_free_bytes = static_cast<std::int64_t>(space->free_bytes);
+      figures.disk_total_bytes = static_cast<std::int64_t>(space->total_bytes);
+    }
+    figures.memory_bytes = resident_bytes();
+    figures.live = live();
+    figures.ready = ready;
+    return figures;
+  };
+  environment.on_core = [this](std::function<void()> work) { loop->post(std::move(work)); };
+  environment.refresh_faults = [this] { board.refresh_faults(catalog->streams()); };
+  environment.remove_stream = [this](const std::string& name, stream::Catalog::Done done) {
+    catalog->remove(name, std::move(done));
+  };
+  dashboard = std::make_unique<Dashboard>(std::move(environment));
+}
+
   std::error_code unknown;
   const auto store = std::filesystem::absolute(running.get()->store_directory, unknown);
   const std::string path = store / stream::layout::kAdminToken;

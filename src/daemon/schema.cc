@@ -196,12 +196,13 @@ Key server_section() {
 }
 
 Key admin_section() {
-  return section("admin", "The HTTP port for operators: /metrics, /status, /livez, /readyz.",
+  return section("admin",
+                 "The HTTP port for operators: the dashboard, /metrics, /status, /livez, /readyz.",
                  {
                      text(
                          "bind_address",
-                         "Address to listen on. The pages show no payloads, but have no "
-                         "password either.",
+                         "Address to listen on. The pages have no password; payloads are shown "
+                         "to those with the admin token where programs need one too.",
                          "", [](Config & c) -> auto& { return c.admin.bind_address; }),
                      integer(
                          "port", "Port; 0 = any free one, printed at start; -1 = no admin port.",
@@ -217,6 +218,16 @@ Key admin_section() {
                          [](Config & c) -> auto& { return c.admin.body_bytes_max; }),
                  });
 }
+                     integer(
+                         "event_streams_max",
+                         "Of the connections, those of open dashboards, tails and taps; they "
+                         "stay as long as somebody looks.",
+                         0, 1'000, [](Config & c) -> auto& { return c.admin.event_streams_max; }),
+                     flag(
+                         "actions",
+                         "Whether the dashboard may pause, resume, retry, rewind and delete, for "
+                         "whoever types in the admin token.",
+                         [](Config & c) -> auto& { return c.admin.actions; }),
 
 Key log_section() {
   Key level;

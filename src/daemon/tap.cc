@@ -1,0 +1,135 @@
+#include "daemon/tap.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace weir::daemon {
+
+// Passes everything on, and shows what became of each batch.
+class Taps::Tapped final : public exporter::Destination {
+ public:
+  Tapped(std::unique_ptr<exporter::Destination> inner, Taps& taps, std::string name)
+      : inner_(std::move(inner)), taps_(taps), name_(std::move(name)) {}
+
+  [[nodiscard]] Limits limits() const override { return inner_->limits(); }
+  exporter::Outcome deliver(const exporter::Batch& batch, std::stop_token stop) override {
+    auto outcome = inner_->deliver(batch, std::move(stop));
+    if (taps_.count_.load(std::memory_order_relaxed) > 0) taps_.show(batch, outcome, name_);
+    return outcome;
+  }
+  [[nodiscard]] bool prepares() const override { return inner_->prepares(); }
+  std::unique_ptr<exporter::Preparation> prepare(
+      const exporter::Batch& batch, std::unique_ptr<exporter::Preparation> old) override {
+    return inner_->prepare(batch, std::move(old));
+  }
+  [[nodiscard]] Instant idle_deadline() const override { return inner_->idle_deadline(); }
+  void on_idle(std::stop_token stop) override { inner_->on_idle(std::move(stop)); }
+  [[nodiscard]] bool wants_farewell() const override { return inner_->wants_farewell(); }
+  void farewell(const exporter::Farewell& farewell, std::stop_token stop) override {
+    inner_->farewell(farewell, std::move(stop));
+  }
+  [[nodiscard]] std::string host() const override { return inner_->host(); }
+
+ private:
+  const std::unique_ptr<exporter::Destination> inner_;
+  Taps& taps_;
+  const std::string name_;
+};
+
+namespace {
+
+TappedBatch shown(const exporter::Batch& batch, const exporter::Outcome& outcome) {
+  TappedBatch seen;
+  const auto& messages = batch.messages();
+  seen.first = messages.front().sequence.value();
+  seen.last = messages.back().sequence.value();
+  seen.messages = static_cast<std::int64_t>(messages.size());
+  seen.bytes = static_cast<std::int64_t>(batch.payload_bytes());
+  seen.sent = outcome.records.empty() && outcome.verdict == exporter::Verdict::kDelivered;
+  seen.error = outcome.error;
+  if (!outcome.records.empty()) {
+    const auto refused =
+        std::find_if(outcome.records.begin(), outcome.records.end(),
+                     [](const auto& r) { return r.verdict != exporter::Verdict::kDelivered; });
+    seen.sent = refused == outcome.records.end();
+    if (!seen.sent && seen.error.empty()) seen.error = refused->reason;
+  }
+  std::size_t room = Taps::kBatchBytesMax;
+  for (const auto& message : messages) {
+    if (seen.sample.size() == Taps::kSamplesMax || room == 0) break;
+    const auto part =
+        message.payload.first(std::min({message.payload.size(), Taps::kSampleBytesMax, room}));
+    room -= part.size();
+    seen.sample.push_back({message.sequence.value(), std::string(as_text(part)),
+                           static_cast<std::int64_t>(message.payload.size())});
+  }
+  return seen;
+}
+
+}  // namespace
+
+bool Taps::Listener::take(TappedBatch& batch, std::int64_t& missed) {
+  const MutexLock lock(mutex_);
+  if (waiting_.empty()) return false;
+  batch = std::move(waiting_.front());
+  waiting_.pop_front();
+  missed = std::exchange(missed_, 0);
+  return true;
+}
+
+std::shared_ptr<Taps::Listener> Taps::listen(const std::string& stream,
+                                             const std::string& identifier) {
+  // The count goes down with the last reference, wherever that is released.
+  std::shared_ptr<Listener> listener(new Listener(stream, identifier), [this](Listener* gone) {
+    count_.fetch_sub(1);
+    delete gone;
+  });
+  count_.fetch_add(1);
+  const MutexLock lock(mutex_);
+  std::erase_if(listeners_, [](const auto& each) { return each.expired(); });
+  listeners_.push_back(listener);
+  return listener;
+}
+
+exporter::DestinationFactory Taps::in_front_of(exporter::DestinationFactory factory) {
+  return [this, factory = std::move(factory)](
+             const exporter::ExportSpec& spec) -> Result<std::unique_ptr<exporter::Destination>> {
+    WEIR_TRY(auto made, factory(spec));
+    std::string name = model::export_type_name(spec.config.type);
+    if (!spec.config.target.empty()) name += " " + spec.config.target;
+    return std::unique_ptr<exporter::Destination>(
+        std::make_unique<Tapped>(std::move(made), *this, std::move(name)));
+  };
+}
+
+std::vector<std::shared_ptr<Taps::Listener>> Taps::listeners_to(const exporter::Batch& batch) {
+  std::vector<std::shared_ptr<Listener>> found;
+  const MutexLock lock(mutex_);
+  for (const auto& each : listeners_) {
+    auto listener = each.lock();
+    if (listener && listener->stream_ == batch.stream_name() &&
+        listener->identifier_ == batch.identifier()) {
+      found.push_back(std::move(listener));
+    }
+  }
+  return found;
+}
+
+void Taps::show(const exporter::Batch& batch, const exporter::Outcome& outcome,
+                const std::string& destination) {
+  const auto listeners = listeners_to(batch);
+  if (listeners.empty() || batch.empty()) return;
+  TappedBatch seen = shown(batch, outcome);
+  seen.time_ms = clock_.wall_ms();
+  seen.destination = destination;
+  for (const auto& listener : listeners) {
+    const MutexLock lock(listener->mutex_);
+    if (listener->waiting_.size() == kWaitingMax) {
+      ++listener->missed_;
+    } else {
+      listener->waiting_.push_back(seen);
+    }
+  }
+}
+
+}  // namespace weir::daemon
