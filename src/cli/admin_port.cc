@@ -80,11 +80,20 @@ Result<json> ask_status(const AdminFlags& flags) {
   return parse_status(body);
 }
 
-Result<std::string> give_export_order(const AdminFlags& flags, const json& order) {
+Result<HttpAnswer> post_order(const AdminFlags& flags, const std::string& path,
+                              const std::string& body) {
   WEIR_TRY(const std::string token, token_of(flags));
+  WEIR_TRY(const HttpAnswer answer, http_post(flags.host, flags.port, path, body, token));
+  if (answer.status == 401) {
+    return fail(Errc::kUnavailable,
+                "weir does not take the token; it writes a new one each time it starts");
+  }
+  return answer;
+}
+
+Result<std::string> give_export_order(const AdminFlags& flags, const json& order) {
   WEIR_TRY(const HttpAnswer answer,
-           http_post(flags.host, flags.port, "/exports",
-                     order.dump(-1, ' ', false, json::error_handler_t::replace), token));
+           post_order(flags, "/exports", order.dump(-1, ' ', false, json::error_handler_t::replace)));
   const json document = json::parse(answer.body, nullptr, false);
   const auto text = [&](const char* name) -> std::string {
     if (!document.is_object()) return {};
@@ -92,10 +101,6 @@ Result<std::string> give_export_order(const AdminFlags& flags, const json& order
     return found != document.end() && found->is_string() ? found->get<std::string>() : "";
   };
   if (answer.status == 200) return text("done");
-  if (answer.status == 401) {
-    return fail(Errc::kUnavailable,
-                "weir does not take the token; it writes a new one each time it starts");
-  }
   std::string why = log::escaped(text("error"), 4096);
   if (why.empty()) why = fmt::format("weir answered {}", answer.status);
   return fail(answer.status == 409   ? Errc::kConflict

@@ -2,6 +2,7 @@
 
 #include "base/result.h"
 #include "cli/command_table.h"
+#include "cli/http_get.h"
 
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
@@ -25,6 +26,11 @@ struct AdminFlags {
 /// Sends one order for an export (POST /exports) and returns the sentence that answers it. Errors
 /// carry what to do; kConflict: it has to be confirmed. Blocks, at most about 15 s.
 Result<std::string> give_export_order(const AdminFlags& flags, const nlohmann::json& order);
+
+/// Sends `body` to a page that takes orders, with the token. Any answer is a result but that the
+/// token is not taken. Blocks, at most about 15 s.
+Result<HttpAnswer> post_order(const AdminFlags& flags, const std::string& path,
+                              const std::string& body);
 
 /// The status document. Errors as `http_get`.
 Result<nlohmann::json> ask_status(const AdminFlags& flags);

@@ -4,6 +4,7 @@
 #include "cli/commands.h"
 #include "cli/program.h"
 #include "cli/table_commands.h"
+#include "daemon/config_commands.h"
 #include "daemon/configuration_page.h"
 #include "daemon/doctor.h"
 #include "daemon/fsck.h"
@@ -13,7 +14,6 @@
 #include <fmt/format.h>
 #include <iterator>
 #include <string>
-#include <unistd.h>
 #include <utility>
 #include <vector>
 
@@ -25,15 +25,8 @@ using cli::Command;
 using cli::CommandTable;
 using cli::Kind;
 
-std::vector<std::string> config_files(const std::string& named) {
-  if (!named.empty()) return with_drop_ins(named);
-  if (::access(kDefaultConfigFile, F_OK) == 0) return with_drop_ins(kDefaultConfigFile);
-  return {};
-}
-
 int run_serve(const Arguments& arguments) {
-  ConfigSources sources;
-  sources.files = config_files(arguments.text("--config"));
+  ConfigSources sources = named_sources(arguments.text("--config"), arguments.text("--config-dir"));
   sources.environment = process_environment();
   const std::pair<const char*, const char*> settings[] = {{"--store", "store.directory"},
                                                           {"--port", "server.port"},
@@ -55,7 +48,7 @@ Command serve_command() {
           "  weir ready: address=127.0.0.1:8088 port=8088 admin=8089 store=/var/lib/weir\n\n"
           "A first SIGTERM or SIGINT stops in order: connections are answered and closed, "
           "everything is synced, positions are saved. A second one stops at once, which is as safe "
-          "as a crash.\n\n"
+          "as a crash. SIGHUP reads the configuration again, as weir reload does.\n\n"
           "Settings: defaults, then files, then environment, then the options of the command "
           "line.",
       // Ports and level stay text here: the table of settings checks them, wherever they come from.
@@ -63,6 +56,9 @@ Command serve_command() {
                  "Configuration file (YAML); files in conf.d beside it are read too. Default: "
                  "/etc/weir/weir.yaml, if it exists.",
                  Kind::kFile},
+                {"--config-dir", "DIR",
+                 "Directory of further files, *.yaml, instead of conf.d beside the file.",
+                 Kind::kDirectory},
                 {"--store", "DIR", "Directory of the store.", Kind::kDirectory},
                 {"--port", "PORT", "Port for programs; 0 = any free one."},
                 {"--admin-port", "PORT", "Port for operators; 0 = any free one, -1 = none."},
@@ -78,11 +74,29 @@ Command validate_command() {
       .description =
           "Names every mistake with file, line and column, and the nearest known "
           "key.",
-      .arguments = {{"FILE", "The file; without it /etc/weir/weir.yaml.", Kind::kFile, true}},
+      .arguments = {{"FILE",
+                     "The file, or a directory with weir.yaml or other *.yaml files in it; without "
+                     "it /etc/weir/weir.yaml.",
+                     Kind::kFile, true}},
       .exits = {{cli::kFailed, "there is a mistake"}},
       .run = [](const Arguments& arguments) {
-        return validate_files(with_drop_ins(arguments.maybe("FILE").value_or(kDefaultConfigFile)));
+        const std::string named = arguments.maybe("FILE").value_or(kDefaultConfigFile);
+        return validate_config(named_sources(named, {}), named);
       }};
+}
+
+Command fsck_command() {
+  return {.name = "fsck",
+          .summary = "Read a store and say what is sound, torn or damaged, and where.",
+          .description =
+              "It changes nothing. Torn means an unfinished write at the end, which the "
+              "next start cuts off; nothing acknowledged is lost by it.",
+          .arguments = {{"DIR", "Directory of the store.", Kind::kDirectory}},
+          .flags = {cli::output_flag()},
+          .exits = {{cli::kOk, "sound or torn"}, {cli::kFailed, "damaged or not readable"}},
+          .run = [](const Arguments& arguments) {
+            return fsck(arguments.text("DIR"), arguments.text("--output") == "json");
+          }};
 }
 
 Command doctor_command() {
@@ -105,22 +119,8 @@ Command doctor_command() {
                     {cli::kFailed, "something has to be fixed"}},
           .more = "[Every check](doctor.md).",
           .run = [](const Arguments& arguments) {
-            return doctor({arguments.text("--config"), arguments.has("--json"),
-                           arguments.has("--offline")});
-          }};
-}
-
-Command fsck_command() {
-  return {.name = "fsck",
-          .summary = "Read a store and say what is sound, torn or damaged, and where.",
-          .description =
-              "It changes nothing. Torn means an unfinished write at the end, which the "
-              "next start cuts off; nothing acknowledged is lost by it.",
-          .arguments = {{"DIR", "Directory of the store.", Kind::kDirectory}},
-          .flags = {cli::output_flag()},
-          .exits = {{cli::kOk, "sound or torn"}, {cli::kFailed, "damaged or not readable"}},
-          .run = [](const Arguments& arguments) {
-            return fsck(arguments.text("DIR"), arguments.text("--output") == "json");
+            return doctor(
+                {arguments.text("--config"), arguments.has("--json"), arguments.has("--offline")});
           }};
 }
 
@@ -135,6 +135,7 @@ Command program() {
 CommandTable all_commands() {
   CommandTable table = {program(), serve_command(), validate_command(), doctor_command(),
                         fsck_command()};
+  for (Command& command : config_commands()) table.push_back(std::move(command));
   CommandTable client = cli::client_commands();
   table.insert(table.end(), std::make_move_iterator(client.begin()),
                std::make_move_iterator(client.end()));

@@ -1,5 +1,7 @@
 #include "daemon/config.h"
 
+#include "base/clock.h"
+#include "daemon/config_files.h"
 #include "daemon/connector_config.h"
 #include "daemon/environment.h"
 #include "daemon/schema.h"
@@ -8,15 +10,9 @@
 
 #include <algorithm>
 #include <arpa/inet.h>
-#include <cerrno>
-#include <cstring>
-#include <dirent.h>
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <limits>
 #include <set>
-#include <sys/stat.h>
-#include <unistd.h>
 
 namespace weir::daemon {
 namespace {
@@ -45,36 +41,6 @@ bool matches(std::string_view pattern, std::string_view text) {
   }
   while (p < pattern.size() && pattern[p] == '*') ++p;
   return p == pattern.size();
-}
-
-Result<std::string> read_whole(const std::string& path) {
-  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (descriptor < 0) return fail(os_error("cannot open", errno));
-  struct stat info {};
-  std::string content;
-  Result<std::string> result;
-  if (::fstat(descriptor, &info) == 0 && S_ISDIR(info.st_mode)) {
-    result = fail(Errc::kInvalidArgument, "is a directory; name a file in it");
-  } else {
-    content.resize(kConfigBytesMax + 1);
-    std::size_t filled = 0;
-    while (filled < content.size()) {
-      const ssize_t n = ::read(descriptor, content.data() + filled, content.size() - filled);
-      if (n < 0 && errno == EINTR) continue;
-      if (n < 0) {
-        const int reason = errno;
-        ::close(descriptor);
-        return fail(os_error("cannot read", reason));
-      }
-      if (n == 0) break;
-      filled += static_cast<std::size_t>(n);
-    }
-    content.resize(filled);
-    content.shrink_to_fit();
-    result = std::move(content);
-  }
-  ::close(descriptor);
-  return result;
 }
 
 struct TypeKeys {
@@ -280,11 +246,13 @@ void apply_options(const std::vector<ConfigSources::Option>& options, Config& co
     }
     Target target{config};
     key->set(target, *value);
+    config.settings[option.key] = {text_of(*key, *value), {"option " + option.flag, 0, 0}};
     if (option.key == "store.directory") config.store_must_exist = false;
   }
 }
 
 void finish(const ConfigSources& rest, LoadedConfig& loaded) {
+  loaded.config.loaded_ms = SystemClock().wall_ms();
   apply_environment(rest.environment, loaded.config, loaded.problems);
   apply_options(rest.options, loaded.config, loaded.problems);
   Checker(loaded.config, loaded.problems).check();
@@ -317,12 +285,21 @@ const DeclaredStream* Config::find_stream(std::string_view name) const {
   return found == streams.end() ? nullptr : &*found;
 }
 
+std::vector<const ExportRule*> Config::rules_for(const exporter::ExportSpec& spec) const {
+  std::vector<const ExportRule*> rules;
+  for (const auto& rule : export_rules) {
+    if (matches(rule.stream_pattern, spec.stream_name) &&
+        matches(rule.identifier_pattern, spec.config.identifier)) {
+      rules.push_back(&rule);
+    }
+  }
+  return rules;
+}
+
 destination::ExportOptions Config::options_for(const exporter::ExportSpec& spec) const {
   destination::ExportOptions options = export_defaults;
-  for (const auto& rule : export_rules) {
-    if (!matches(rule.stream_pattern, spec.stream_name)) continue;
-    if (!matches(rule.identifier_pattern, spec.config.identifier)) continue;
-    for (const auto& change : rule.changes) change(options);
+  for (const ExportRule* rule : rules_for(spec)) {
+    for (const auto& change : rule->changes) change(options);
   }
   if (const auto* stream = find_stream(spec.stream_name)) {
     for (const auto& entry : stream->exports) {
@@ -366,15 +343,28 @@ const RedirectRule* Config::redirect_of(const std::string& stream,
 
 LoadedConfig load_config(const ConfigSources& sources) {
   LoadedConfig loaded;
-  for (const auto& file : sources.files) {
-    auto content = read_whole(file);
+  FoundFiles found = find_config_files(sources);
+  loaded.config.notes = std::move(found.notes);
+  loaded.problems = std::move(found.problems);
+  std::string all;
+  for (const auto& file : found.files) {
+    auto content = read_config_file(file, kConfigBytesMax);
     if (!content) {
       loaded.problems.push_back({{file, 0, 0}, content.error().what});
       continue;
     }
+    all += *content;
+    if (all.size() > kAllFilesBytesMax) {
+      loaded.problems.push_back(
+          {{file, 0, 0},
+           fmt::format("all files together have more than {} bytes", kAllFilesBytesMax)});
+      break;
+    }
     loaded.config.files.push_back(file);
+    loaded.config.shapes.push_back(shape_of(file, *content));
     read_yaml(*content, file, loaded.config, loaded.problems);
   }
+  loaded.config.sha256 = sha256_of(all);
   finish(sources, loaded);
   return loaded;
 }
@@ -383,30 +373,11 @@ LoadedConfig parse_config(std::string_view yaml, const std::string& name,
                           const ConfigSources& rest) {
   LoadedConfig loaded;
   loaded.config.files.push_back(name);
+  loaded.config.shapes.push_back(shape_of(name, yaml));
+  loaded.config.sha256 = sha256_of(yaml);
   read_yaml(yaml, name, loaded.config, loaded.problems);
   finish(rest, loaded);
   return loaded;
-}
-
-std::vector<std::string> with_drop_ins(const std::string& file) {
-  constexpr std::size_t kDropInsMax = 1000;
-  std::vector<std::string> files;
-  const auto slash = file.rfind('/');
-  const std::string directory =
-      (slash == std::string::npos ? std::string() : file.substr(0, slash + 1)) + "conf.d";
-  if (DIR* opened = ::opendir(directory.c_str()); opened != nullptr) {
-    // One thread reads one DIR, which is all that readdir asks for.
-    while (const dirent* entry = ::readdir(opened)) {  // NOLINT(concurrency-mt-unsafe)
-      const std::string_view name = entry->d_name;
-      if (name.starts_with('.') || !name.ends_with(".yaml") || files.size() == kDropInsMax)
-        continue;
-      files.push_back(fmt::format("{}/{}", directory, name));
-    }
-    ::closedir(opened);
-  }
-  std::sort(files.begin(), files.end());
-  files.insert(files.begin(), file);
-  return files;
 }
 
 }  // namespace weir::daemon

@@ -5,10 +5,12 @@
 #include "connector/options.h"
 #include "destination/options.h"
 #include "exporter/engine.h"
+#include "greengrass/options.h"
 #include "model/definition.h"
 #include "server/server.h"
 #include "stream/catalog.h"
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -26,6 +28,25 @@ struct Position {
   int column = 0;
 };
 
+/// A value that somebody set, as the key's type writes it, and where.
+struct Setting {
+  std::string text;
+  Position where;
+};
+
+/// All that was set, by dotted path; elements of lists are counted over all files:
+/// "streams[0].exports[1].type". What has no key goes under the variable's name.
+using Settings = std::map<std::string, Setting, std::less<>>;
+
+/// How a file ended when it was read: tells a whole one from one that is being written.
+struct FileShape {
+  std::string name;
+  bool empty = false;      ///< nothing but blanks
+  bool ends_line = false;  ///< the last byte is a line's end
+  bool marked = false;     ///< the last line is YAML's mark for the end of a document, '...'
+  bool is_json = false;
+};
+
 /// One thing that is wrong with a configuration, and where.
 struct Problem {
   Position where;
@@ -40,6 +61,7 @@ using OptionChanges = std::vector<std::function<void(destination::ExportOptions&
 
 /// Options for the exports whose stream and identifier match, for exports that clients define.
 struct ExportRule {
+  std::string path;                  ///< "export.options[0]", where its settings are
   std::string stream_pattern = "*";  ///< `*` any text, `?` any one character
   std::string identifier_pattern = "*";
   OptionChanges changes;
@@ -47,6 +69,7 @@ struct ExportRule {
 
 /// One export of a stream that the configuration declares.
 struct DeclaredExport {
+  std::string path;  ///< "streams[0].exports[1]", where its settings are
   model::ExportConfig config;
   OptionChanges changes;
   Position where;
@@ -77,6 +100,7 @@ struct AddedExport {
 
 /// A stream that is made at start if it does not exist, and updated if it differs.
 struct DeclaredStream {
+  std::string path;                    ///< "streams[0]", where its settings are
   model::StreamDefinition definition;  ///< complete after loading: exports that are on the wire too
   std::vector<DeclaredExport> exports;
   Position where;
@@ -101,6 +125,7 @@ struct Config {
   server::Options server;
   std::string tokens_file;
   std::string token_exchange_url;  ///< AWS_CONTAINER_CREDENTIALS_FULL_URI
+  greengrass::Options greengrass;
 
   admin::Options admin;
 
@@ -117,10 +142,18 @@ struct Config {
 
   log::Level log_level = log::Level::kInfo;
 
+  Settings settings;
+  std::map<std::string, std::size_t> list_sizes;  ///< of every list, by path
+
   std::vector<std::string> files;  ///< what was read, in order
+  std::vector<FileShape> shapes;   ///< of each of them
+  std::string sha256;              ///< of all their bytes, one file behind the other
+  std::int64_t loaded_ms = 0;      ///< wall clock
   std::vector<std::string> notes;  ///< things to say once at start
 
   [[nodiscard]] const DeclaredStream* find_stream(std::string_view name) const;
+  /// The rules that match, in order.
+  [[nodiscard]] std::vector<const ExportRule*> rules_for(const exporter::ExportSpec& spec) const;
   /// The exports that the configuration adds to the stream of this name.
   [[nodiscard]] std::vector<const DeclaredExport*> added_exports(std::string_view stream) const;
   /// Where the export really goes, if the configuration sends it elsewhere: the first rule that
@@ -134,7 +167,12 @@ struct Config {
 
 /// What a configuration is made of, weakest first: defaults, files, environment, command line.
 struct ConfigSources {
-  std::vector<std::string> files;                  ///< each must exist
+  /// The file, "" for none, and the directory of further ones, "" for `conf.d` beside it; looked
+  /// for again at each load. Not used if both are empty.
+  std::string file;
+  std::string directory;
+  bool file_optional = false;                      ///< `file` need not exist
+  std::vector<std::string> files;                  ///< instead of these two; each must exist
   std::map<std::string, std::string> environment;  ///< empty values count as unset
   struct Option {
     std::string flag;  ///< "--port"
@@ -157,7 +195,7 @@ LoadedConfig load_config(const ConfigSources& sources);
 LoadedConfig parse_config(std::string_view yaml, const std::string& name,
                           const ConfigSources& rest = {});
 
-/// `file` followed by the `*.yaml` files of the directory `conf.d` beside it, in name order.
+/// `file` followed by the files of the directory `conf.d` beside it, see `find_config_files`.
 std::vector<std::string> with_drop_ins(const std::string& file);
 
 /// The process's environment.

@@ -10,6 +10,7 @@
 #include "daemon/export_orders.h"
 #include "daemon/local_streams.h"
 #include "daemon/metrics.h"
+#include "daemon/nucleus.h"
 #include "daemon/outlets.h"
 #include "daemon/process.h"
 #include "daemon/reload_plan.h"
@@ -18,10 +19,11 @@
 #include "daemon/settings.h"
 #include "daemon/status_board.h"
 #include "daemon/store_directory.h"
-#include "daemon/verifier.h"
 #include "daemon/tap.h"
+#include "daemon/verifier.h"
 #include "daemon/wiring.h"
 #include "file/posix_file_system.h"
+#include "greengrass/component.h"
 #include "stream/layout.h"
 
 #include <atomic>
@@ -77,13 +79,14 @@ struct Daemon::Parts {
   RunningConfig running;
   SystemClock clock;
   const Instant started = clock.now();
+  const std::int64_t started_wall_ms = clock.wall_ms();
   metrics::Registry metrics;
   std::unique_ptr<file::FileSystem> disk;
-  const std::int64_t started_wall_ms = clock.wall_ms();
   StatusBoard board;
+  Taps taps{clock};
   EngineStatuses statuses;
   std::unique_ptr<server::Loop> loop;
-  Taps taps{clock};
+  std::unique_ptr<greengrass::Component> nucleus;  // null: no nucleus started weir
   ReplaceableVerifier verifier;
   std::unique_ptr<server::Server> server;
   std::shared_ptr<CatalogStreams> local_streams;
@@ -94,12 +97,12 @@ struct Daemon::Parts {
   std::unique_ptr<exporter::Engine> engine;
   std::unique_ptr<StreamWatcher> watcher;
   std::unique_ptr<stream::Catalog> catalog;
+  std::unique_ptr<Dashboard> dashboard;
   std::unique_ptr<admin::AdminServer> admin;
   std::string admin_token_file;  // absolute; empty: none could be written, no orders are taken
   std::string admin_token;
-  std::unique_ptr<Dashboard> dashboard;
 
-  bool closed = false;  // core thread: the catalog is
+  bool catalog_closed = false;  // core thread
   Reloader reloader;
 
   std::atomic<bool> ready{false};
@@ -113,10 +116,10 @@ struct Daemon::Parts {
   }
   Result<void> open_store();
   Result<void> bind_admin();
+  void make_dashboard();
   void make_connectors();
   Result<exporter::DestinationFactory> make_factory(const Config& config);
   void open_orders();
-  void make_dashboard();
   void run_core();
   void reload_from(const ConfigSources& sources, std::function<void(bool busy)> tell);
   ReloadAnswer apply_reload(LoadedConfig loaded, const std::stop_token& stop);
@@ -142,7 +145,8 @@ Result<void> Daemon::Parts::open() {
   WEIR_TRY(loop, server::Loop::create(clock));
   const auto config = running.get();
   WEIR_RETURN_IF_ERROR(open_store());
-  WEIR_TRY(auto checks_tokens, make_verifier(*config, clock, *loop));
+  nucleus = start_component(config->greengrass, clock, metrics);
+  WEIR_TRY(auto checks_tokens, make_verifier(*config, clock, *loop, nucleus.get()));
   verifier.use(std::move(checks_tokens));
   server::Options serving = config->server;
   serving.multipart_threshold_min = config->export_defaults.s3.part_bytes_min;
@@ -155,8 +159,8 @@ Result<void> Daemon::Parts::open() {
   engine = exporter::Engine::start(config->exporter,
                                    {clock, metrics, std::move(factory), random_seed()});
   statuses.use(*engine, *loop);
-  watcher =
-      std::make_unique<StreamWatcher>(running, board, *engine, *server, *local_streams, *connectors);
+  watcher = std::make_unique<StreamWatcher>(running, board, *engine, *server, *local_streams,
+                                            *connectors);
   auto streams = stream::Catalog::open(
       config->store,
       {*disk, clock, metrics, *loop, *watcher, *local_streams, boot_id(), random_seed(), true,
@@ -172,6 +176,7 @@ Result<void> Daemon::Parts::open() {
   open_orders();
   if (admin) admin->serve();
   run_core();
+  if (nucleus) nucleus->announce(server->port(), config->server.port == 0);
   return {};
 }
 
@@ -215,10 +220,10 @@ Result<exporter::DestinationFactory> Daemon::Parts::make_factory(const Config& c
   std::vector<std::uint16_t> own_ports = {server->port()};
   if (admin) own_ports.push_back(admin->port());
   const auto options_in_force = [this](const exporter::ExportSpec& spec) {
-    const auto config = running.get();
-    auto options = config->options_for(spec);
+    const auto now = running.get();
+    auto options = now->options_for(spec);
     options.s3.streams = local_streams;
-    options.s3.denied_paths = denied_paths(*config);
+    options.s3.denied_paths = denied_paths(*now);
     connectors->adjust(spec, options);
     return options;
   };
@@ -259,29 +264,24 @@ Result<void> Daemon::Parts::bind_admin() {
                             [this](std::string_view body, admin::Reply reply) {
                               take_export_order(body, board, *engine, std::move(reply));
                             }});
-  sources.documents.push_back(
-      {"/config", "the configuration in force, without secrets",
-       [this] { return config_json(*running.get()); }});
+  sources.documents.push_back({"/config", "the configuration in force, without secrets",
+                               [this] { return config_json(*running.get()); }});
   sources.orders.push_back({"/reload", "read the configuration again, see weir reload", false,
                             [this](std::string_view, const admin::Reply& reply) {
                               reloader.request([reply](const ReloadAnswer& answer) {
                                 reply(answer.refused.empty() ? kDone : kRefused, answer.json());
                               });
                             }});
+  make_dashboard();
+  dashboard->add_to(sources);
   sources.order_token = [this] { return admin_token; };
+  sources.payloads_need_token = config->server.authenticate_client;
   sources.registry = &metrics;
   heartbeat = clock.now().time_since_epoch().count();
   WEIR_TRY(admin, admin::AdminServer::bind(config->admin, std::move(sources)));
-  make_dashboard();
-  dashboard->add_to(sources);
   return {};
-  sources.payloads_need_token = config->server.authenticate_client;
 }
 
-// The store is locked by now, so the token of another weir is not replaced. A disk that takes no
-// file must not keep weir from starting.
-void Daemon::Parts::open_orders() {
-  if (!admin) return;
 void Daemon::Parts::make_dashboard() {
   Dashboard::Environment environment{clock, board, taps, {}, {}, {}, {}, {}, {}, {}, {}, {}};
   environment.exports = [this](StreamId id) { return engine->views(id); };
@@ -318,6 +318,10 @@ void Daemon::Parts::make_dashboard() {
   dashboard = std::make_unique<Dashboard>(std::move(environment));
 }
 
+// The store is locked by now, so the token of another weir is not replaced. A disk that takes no
+// file must not keep weir from starting.
+void Daemon::Parts::open_orders() {
+  if (!admin) return;
   std::error_code unknown;
   const auto store = std::filesystem::absolute(running.get()->store_directory, unknown);
   const std::string path = store / stream::layout::kAdminToken;
@@ -379,7 +383,7 @@ ReloadAnswer Daemon::Parts::apply_reload(LoadedConfig loaded, const std::stop_to
   ReloadPlan plan = plan_reload(*before, std::move(loaded));
   ReloadAnswer answer{plan.changed, plan.needs_restart, std::move(plan.refused), {}};
   if (!answer.refused.empty()) return answer;
-  auto checks_tokens = make_verifier(plan.next, clock, *loop);
+  auto checks_tokens = make_verifier(plan.next, clock, *loop, nucleus.get());
   if (!checks_tokens) return {{}, {}, {checks_tokens.error().what}, {}};
   auto set = outlets->make(plan.next, before.get());
   if (!set) return {{}, {}, {set.error().what}, {}};
@@ -403,7 +407,7 @@ ReloadAnswer Daemon::Parts::apply_reload(LoadedConfig loaded, const std::stop_to
 }
 
 void Daemon::Parts::begin(const std::shared_ptr<Change>& change) {
-  if (closed) return;
+  if (catalog_closed) return;
   const Config& next = *change->next;
   log::set_level(next.log_level);
   running.set(change->next);
@@ -419,7 +423,7 @@ void Daemon::Parts::begin(const std::shared_ptr<Change>& change) {
 
 // A few at a time, so that clients are served in between.
 void Daemon::Parts::look_at_streams(const std::shared_ptr<Change>& change) {
-  if (closed) return;
+  if (catalog_closed) return;
   for (std::size_t i = 0; i < kStreamsAtATime && !change->streams.empty(); ++i) {
     stream::Stream* stream = catalog->find(change->streams.back());
     change->streams.pop_back();
@@ -456,7 +460,8 @@ void Daemon::Parts::collect(metrics::Samples& samples) const {
   const auto reloads = reloader.state();
   samples.add(kConfigRefused, {}, reloads.refused.empty() ? 0 : 1);
   samples.add(kConfigNeedsRestart, {}, static_cast<double>(reloads.needs_restart.size()));
-  if (engine != nullptr && !running.get()->connectors.empty()) connectors->sample(samples, engine->views());
+  if (engine != nullptr && !running.get()->connectors.empty())
+    connectors->sample(samples, engine->views());
 }
 
 // Faults are known to the core thread only. It is given a moment to tell; if it is stuck, the last
@@ -507,12 +512,13 @@ void Daemon::Parts::stop() {
     dead_letters->close();
     appends->close();
     catalog->close();
-    closed = true;
+    catalog_closed = true;
     loop->stop();
     closed.set_value();
   });
   closed.get_future().wait();
   core.join();
+  if (nucleus) nucleus->stop();  // now the last figures are final
   admin.reset();
 }
 

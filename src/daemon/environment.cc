@@ -2,6 +2,7 @@
 
 #include "base/ascii.h"
 #include "base/nearest.h"
+#include "daemon/nucleus_values.h"
 #include "daemon/schema.h"
 
 #include <algorithm>
@@ -11,7 +12,7 @@
 namespace weir::daemon {
 namespace {
 
-using Apply = std::string (*)(const std::string& text, Config& config);
+using Apply = std::string (*)(const std::string& text, const Position& where, Config& config);
 
 // A row with a `key` is read as that key's type; one without has its own function.
 struct Row {
@@ -19,40 +20,43 @@ struct Row {
   Apply apply = nullptr;
 };
 
-std::string apply_key(std::string_view path, const std::string& text, Config& config) {
+std::string apply_key(std::string_view path, const std::string& text, const Position& where,
+                      Config& config) {
   const Key* key = find_key(path);
   auto value = value_from_text(*key, text);
   if (!value) return value.error().what;
   Target target{config};
   key->set(target, *value);
+  config.settings[std::string(path)] = {text_of(*key, *value), where};
   return {};
 }
 
-std::string apply_store_root(const std::string& text, Config& config) {
+std::string apply_store_root(const std::string& text, const Position& where, Config& config) {
   if (!text.starts_with('/')) {
     return fmt::format("'{}' is not an absolute path; it must start with '/'",
                        log::escaped(text, 128));
   }
-  if (auto why = apply_key("store.directory", text, config); !why.empty()) return why;
+  if (auto why = apply_key("store.directory", text, where, config); !why.empty()) return why;
   config.store_must_exist = true;
   return {};
 }
 
-std::string apply_authenticate(const std::string& text, Config& config) {
-  return apply_key("server.authenticate_client", ascii_lower(text), config);
+std::string apply_authenticate(const std::string& text, const Position& where, Config& config) {
+  return apply_key("server.authenticate_client", ascii_lower(text), where, config);
 }
 
-std::string apply_log_level(const std::string& text, Config& config) {
+std::string apply_log_level(const std::string& text, const Position& where, Config& config) {
   const auto level = log::level_from_text(text);
   if (!level) {
     return fmt::format("'{}' is not one of TRACE, DEBUG, INFO, WARN, ERROR",
                        log::escaped(text, 64));
   }
   config.log_level = *level;
+  config.settings["log.level"] = {ascii_lower(text), where};
   return {};
 }
 
-std::string apply_inter_call_delay(const std::string& text, Config& config) {
+std::string apply_inter_call_delay(const std::string& text, const Position&, Config& config) {
   Key key;
   key.kind = Kind::kInteger;
   key.max = 60'000;
@@ -67,11 +71,11 @@ std::string note(Config& config, std::string_view what) {
   return {};
 }
 
-std::string apply_jvm_args(const std::string&, Config& config) {
+std::string apply_jvm_args(const std::string&, const Position&, Config& config) {
   return note(config, "JVM_ARGS is set; weir has no Java virtual machine and ignores it.");
 }
 
-std::string apply_token_exchange(const std::string& text, Config& config) {
+std::string apply_token_exchange(const std::string& text, const Position&, Config& config) {
   // The client's token is sent there in the clear: only to this machine, or over TLS.
   const bool local = text.starts_with("http://127.0.0.1") || text.starts_with("http://localhost") ||
                      text.starts_with("http://[::1]");
@@ -84,23 +88,33 @@ std::string apply_token_exchange(const std::string& text, Config& config) {
   return {};
 }
 
-std::string apply_fips(const std::string& text, Config& config) {
-  return apply_key("export.aws.use_fips", ascii_lower(text), config);
+std::string apply_fips(const std::string& text, const Position& where, Config& config) {
+  return apply_key("export.aws.use_fips", ascii_lower(text), where, config);
 }
-std::string apply_dual_stack(const std::string& text, Config& config) {
-  return apply_key("export.aws.use_dual_stack", ascii_lower(text), config);
+std::string apply_dual_stack(const std::string& text, const Position& where, Config& config) {
+  return apply_key("export.aws.use_dual_stack", ascii_lower(text), where, config);
 }
 
-std::string apply_access_key_id(const std::string& text, Config& config) {
+std::string apply_access_key_id(const std::string& text, const Position&, Config& config) {
   config.aws.access_key_id = text;
   return {};
 }
-std::string apply_secret(const std::string& text, Config& config) {
+std::string apply_secret(const std::string& text, const Position&, Config& config) {
   config.aws.secret_access_key = text;
   return {};
 }
-std::string apply_session_token(const std::string& text, Config& config) {
+std::string apply_session_token(const std::string& text, const Position&, Config& config) {
   config.aws.session_token = text;
+  return {};
+}
+
+// What a nucleus gives to the components it starts.
+std::string apply_nucleus_socket(const std::string& text, const Position&, Config& config) {
+  config.greengrass.socket = text;
+  return {};
+}
+std::string apply_nucleus_token(const std::string& text, const Position&, Config& config) {
+  config.greengrass.auth_token = text;
   return {};
 }
 
@@ -179,6 +193,11 @@ const std::vector<Row>& rows() {
         "Token exchange endpoint that is asked whether a client's token is good, and for "
         "credentials. https, or http on this machine."},
        apply_token_exchange},
+      {{"AWS_GG_NUCLEUS_DOMAIN_SOCKET_FILEPATH_FOR_COMPONENT", "",
+        "Socket of the Greengrass nucleus that started weir: told that weir runs and on which "
+        "port, asked whether a client's token is good, and given telemetry."},
+       apply_nucleus_socket},
+      {{"SVCUID", "", "What weir shows there to be let in."}, apply_nucleus_token},
       {{"AWS_USE_FIPS_ENDPOINT", "export.aws.use_fips", "Use the FIPS endpoints of AWS."},
        apply_fips},
       {{"AWS_USE_DUALSTACK_ENDPOINT", "export.aws.use_dual_stack",
@@ -192,8 +211,10 @@ bool starts_like_ours(std::string_view name) {
   return name.starts_with("STREAM_MANAGER_") || name.starts_with("WEIR_");
 }
 
+Position place_of(const std::string& name) { return {"environment variable " + name, 0, 0}; }
+
 void report(const std::string& name, std::string what, std::vector<Problem>& problems) {
-  problems.push_back({{"environment variable " + name, 0, 0}, std::move(what)});
+  problems.push_back({place_of(name), std::move(what)});
 }
 
 // The generic names, WEIR_<SECTION>_<KEY>; warns of names that look like ours but mean nothing.
@@ -207,7 +228,9 @@ void apply_generic_names(const std::map<std::string, std::string>& environment, 
     known.push_back(name);
     const auto found = environment.find(name);
     if (found == environment.end() || found->second.empty()) return;
-    if (auto why = apply_key(path, found->second, config); !why.empty()) {
+    const bool number = find_key(path)->kind == Kind::kInteger;
+    const std::string text = number ? whole_number_text(found->second) : found->second;
+    if (auto why = apply_key(path, text, place_of(name), config); !why.empty()) {
       report(name, std::move(why), problems);
     }
     if (path == "store.directory") config.store_must_exist = false;
@@ -231,6 +254,26 @@ void apply_generic_names(const std::map<std::string, std::string>& environment, 
   }
 }
 
+// A nucleus has no value for them, so they count as unset.
+std::map<std::string, std::string> without_unfilled_variables(
+    const std::map<std::string, std::string>& given, Config& config) {
+  std::map<std::string, std::string> environment = given;
+  for (auto each = environment.begin(); each != environment.end();) {
+    const bool ours =
+        starts_like_ours(each->first) || each->first == "LOG_LEVEL" || each->first == "JVM_ARGS";
+    if (!ours || !is_unfilled_variable(each->second)) {
+      ++each;
+      continue;
+    }
+    config.notes.push_back(fmt::format(
+        "{} is '{}': the component's configuration has no such key, so it counts as unset; give it "
+        "an empty value there.",
+        each->first, log::escaped(each->second, 128)));
+    each = environment.erase(each);
+  }
+  return environment;
+}
+
 void apply_service_urls(const std::map<std::string, std::string>& environment, Config& config,
                         std::vector<Problem>& problems) {
   const Key* check = find_key("export.aws.endpoint_url");
@@ -241,8 +284,10 @@ void apply_service_urls(const std::map<std::string, std::string>& environment, C
       report(at->first, value.error().what, problems);
       continue;
     }
-    config.aws.service_endpoint_urls[ascii_lower(at->first.substr(kServiceUrlPrefix.size()))] =
-        at->second;
+    const std::string service = ascii_lower(at->first.substr(kServiceUrlPrefix.size()));
+    config.aws.service_endpoint_urls[service] = at->second;
+    config.settings["export.aws.service_endpoint_urls." + service] = {at->second,
+                                                                      place_of(at->first)};
   }
 }
 
@@ -273,32 +318,52 @@ std::string environment_name_of(std::string_view path) {
 }
 
 bool is_environment_name(std::string_view name) {
-  if (name.starts_with("AWS_")) return false;  // credentials do not belong into files
+  // Credentials do not belong into files.
+  if (name.starts_with("AWS_") || is_secret_name(name)) return false;
   return std::any_of(rows().begin(), rows().end(),
                      [&](const Row& row) { return row.shown.name == name; });
 }
 
-std::string apply_environment_name(std::string_view name, const std::string& text, Config& config) {
+std::string apply_environment_name(std::string_view name, const std::string& given,
+                                   const Position& where, Config& config) {
+  // Numbers of a nucleus are floating point ones; in the other names' values none is meant.
+  const bool original = name.starts_with("STREAM_MANAGER_") || name == "LOG_LEVEL";
+  const std::string text = original ? whole_number_text(given) : given;
   if (text.empty()) return {};
   const auto row = std::find_if(rows().begin(), rows().end(),
                                 [&](const Row& each) { return each.shown.name == name; });
-  return row->apply != nullptr ? row->apply(text, config) : apply_key(row->shown.key, text, config);
+  if (row->apply == nullptr) return apply_key(row->shown.key, text, where, config);
+  std::string why = row->apply(text, where, config);
+  if (why.empty() && row->shown.key.empty()) config.settings[std::string(name)] = {text, where};
+  return why;
 }
 
-void apply_environment(const std::map<std::string, std::string>& environment, Config& config,
+bool is_secret_name(std::string_view name) {
+  return name == "AWS_ACCESS_KEY_ID" || name == "AWS_SECRET_ACCESS_KEY" ||
+         name == "AWS_SESSION_TOKEN" || name == "SVCUID" ||
+         name == "AWS_CONTAINER_AUTHORIZATION_TOKEN";
+}
+
+void apply_environment(const std::map<std::string, std::string>& given, Config& config,
                        std::vector<Problem>& problems) {
+  const auto environment = without_unfilled_variables(given, config);
   for (const auto& row : rows()) {
     const auto found = environment.find(std::string(row.shown.name));
     if (found == environment.end()) continue;
     if (row.shown.name == "AWS_ENDPOINT_URL" && ignores_endpoint_urls(environment)) continue;
-    if (auto why = apply_environment_name(found->first, found->second, config); !why.empty()) {
+    if (auto why =
+            apply_environment_name(found->first, found->second, place_of(found->first), config);
+        !why.empty()) {
       report(found->first, std::move(why), problems);
     }
   }
   if (!ignores_endpoint_urls(environment)) apply_service_urls(environment, config, problems);
   for (const auto& each : credential_names()) {
     const auto found = environment.find(std::string(each.name));
-    if (found != environment.end() && !found->second.empty()) config.aws.environment.insert(*found);
+    if (found == environment.end() || found->second.empty()) continue;
+    config.aws.environment.insert(*found);
+    if (each.name != "HOME")
+      config.settings[found->first] = {found->second, place_of(found->first)};
   }
   apply_generic_names(environment, config, problems);
 }

@@ -26,7 +26,12 @@ std::string environment_name_of(std::string_view path);
 bool is_environment_name(std::string_view name);
 
 /// Applies one of those; returns what is wrong with the value, else an empty text.
-std::string apply_environment_name(std::string_view name, const std::string& text, Config& config);
+/// `where` is where it was set.
+std::string apply_environment_name(std::string_view name, const std::string& given,
+                                   const Position& where, Config& config);
+
+/// True for names whose values are never shown: keys, tokens.
+bool is_secret_name(std::string_view name);
 
 /// Applies a whole environment.
 void apply_environment(const std::map<std::string, std::string>& environment, Config& config,

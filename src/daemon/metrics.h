@@ -26,4 +26,15 @@ inline constexpr metrics::Descriptor kDeclaredStreamFailuresTotal{
     "weir_daemon_declared_stream_failures_total", metrics::Type::kCounter, "",
     "Streams of the configuration that could not be created or updated."};
 
+inline constexpr metrics::Descriptor kReloadsTotal{
+    "weir_daemon_reloads_total", metrics::Type::kCounter, "outcome",
+    "Times the configuration was read again: applied, or refused because something in it is "
+    "wrong."};
+inline constexpr metrics::Descriptor kConfigRefused{
+    "weir_daemon_config_refused", metrics::Type::kGauge, "",
+    "1 while the configuration as it was read last is refused and an older one is in force."};
+inline constexpr metrics::Descriptor kConfigNeedsRestart{
+    "weir_daemon_config_needs_restart_keys", metrics::Type::kGauge, "",
+    "Keys of the configuration whose new values take effect when weir is restarted."};
+
 }  // namespace weir::daemon

@@ -14,6 +14,7 @@
 #include <ctime>
 #include <dirent.h>
 #include <fcntl.h>
+#include <functional>
 #include <malloc.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -21,6 +22,7 @@
 #include <sys/stat.h>
 #include <thread>
 #include <unistd.h>
+#include <utility>
 
 namespace weir::daemon {
 namespace {
@@ -183,10 +185,13 @@ struct StopSignals::State {
   CondVar changed;
   bool expected WEIR_GUARDED_BY(mutex) = false;
   int received WEIR_GUARDED_BY(mutex) = 0;
+  std::function<void()> at_hangup WEIR_GUARDED_BY(mutex);
+  bool hung_up WEIR_GUARDED_BY(mutex) = false;  // before anybody wanted to hear of it
   std::atomic<bool> finished{false};
   std::thread thread;
 
   void run();
+  void hang_up();
   void wait_for_second(const sigset_t& set) const;
 };
 
@@ -196,7 +201,7 @@ void StopSignals::State::run() {
     int signal = 0;
     if (::sigwait(&set, &signal) != 0 || signal == SIGUSR1) continue;
     if (signal == SIGHUP) {
-      log::info("SIGHUP is ignored; restart weir to apply a changed configuration.");
+      hang_up();
       continue;
     }
     {
@@ -211,6 +216,16 @@ void StopSignals::State::run() {
     wait_for_second(set);
     return;
   }
+}
+
+void StopSignals::State::hang_up() {
+  std::function<void()> act;
+  {
+    const MutexLock lock(mutex);
+    act = at_hangup;
+    hung_up = !act;
+  }
+  if (act) act();
 }
 
 void StopSignals::State::wait_for_second(const sigset_t& set) const {
@@ -248,6 +263,16 @@ StopSignals::~StopSignals() {
 void StopSignals::expect() {
   const MutexLock lock(state_->mutex);
   state_->expected = true;
+}
+
+void StopSignals::at_hangup(std::function<void()> act) {
+  bool now = false;
+  {
+    const MutexLock lock(state_->mutex);
+    state_->at_hangup = act;
+    now = act && std::exchange(state_->hung_up, false);
+  }
+  if (now) act();
 }
 
 int StopSignals::wait() {

@@ -4,6 +4,7 @@
 #include "daemon/config.h"
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -43,6 +44,10 @@ class StopSignals {
 
   /// From now on a signal asks for an ordered stop. Call before anybody hears that weir is ready.
   void expect();
+
+  /// `act` runs on this object's thread with each SIGHUP from now on, and at once if there was one
+  /// before; it must not block. Empty: SIGHUP has no effect. Until this is called it is remembered.
+  void at_hangup(std::function<void()> act);
 
   /// Blocks until the first signal since `expect`; returns its number.
   int wait();

@@ -2,6 +2,7 @@
 // docs/metrics.md. With WEIR_REWRITE=1 in the environment the files are written instead.
 
 #include "daemon/config.h"
+#include "daemon/config_sample.h"
 #include "daemon/environment.h"
 #include "daemon/schema.h"
 
@@ -53,16 +54,18 @@ std::string key_tables() {
   std::string out;
   for_each_key([&](const std::string& path, const Key& key) {
     if (holds_keys(key)) {
-      out +=
-          fmt::format("\n### `{}`\n\n{}\n\n| key | type | default | meaning |\n|---|---|---|---|\n",
-                      path, key.doc);
+      out += fmt::format(
+          "\n### `{}`\n\n{}\n\n| key | type | default | change | meaning |\n"
+          "|---|---|---|---|---|\n",
+          path, key.doc);
       return;
     }
     const std::string fallback = key.required               ? "required"
                                  : key.default_text.empty() ? "–"
                                                             : "`" + key.default_text + "`";
-    out += fmt::format("| `{}` | {} | {} | {} |\n", path, escaped_cell(type_text(key)), fallback,
-                       escaped_cell(key.doc));
+    out +=
+        fmt::format("| `{}` | {} | {} | {} | {} |\n", path, escaped_cell(type_text(key)), fallback,
+                    key.change == Change::kLive ? "live" : "restart", escaped_cell(key.doc));
   });
   return out;
 }
@@ -87,93 +90,6 @@ std::string with_part(const std::string& text, const std::string& name, const st
   return text.substr(0, head) + part + "\n" + text.substr(end);
 }
 
-void add_wrapped(std::string& out, const std::string& indent, const std::string& text) {
-  constexpr std::size_t kColumns = 96;
-  std::istringstream words(text);
-  std::string line;
-  for (std::string word; words >> word;) {
-    if (!line.empty() && indent.size() + 3 + line.size() + 1 + word.size() > kColumns) {
-      out += fmt::format("## {}{}\n", indent, line);
-      line.clear();
-    }
-    line += line.empty() ? "" : " ";
-    line += word;
-  }
-  if (!line.empty()) out += fmt::format("## {}{}\n", indent, line);
-}
-
-std::string sample_value(const Key& key) {
-  if (!key.sample.empty()) return key.sample;
-  if (key.default_text.empty() || key.kind == Kind::kInteger || key.kind == Kind::kFlag) {
-    return key.default_text.substr(0, key.default_text.find(' '));
-  }
-  const bool plain = key.default_text.find_first_not_of(
-                         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./") ==
-                     std::string::npos;
-  return plain ? key.default_text : "\"" + key.default_text + "\"";
-}
-
-std::string range_text(const Key& key) {
-  std::string text = key.kind == Kind::kText ? "" : " (" + type_text(key) + ")";
-  if (key.required) text += " Required.";
-  return text;
-}
-
-void add_sample(std::string& out, const Key& key, const std::string& indent, bool first_of_element);
-
-void add_children(std::string& out, const std::vector<Key>& children, const std::string& indent) {
-  for (const auto& child : children) add_sample(out, child, indent, false);
-}
-
-void add_list(std::string& out, const Key& key, const std::string& indent) {
-  bool first = true;
-  for (const auto& child : key.children) {
-    add_sample(out, child, indent + "  ", first);
-    first = false;
-  }
-}
-
-void add_sample(std::string& out, const Key& key, const std::string& indent,
-                bool first_of_element) {
-  const std::string lead = first_of_element ? indent.substr(0, indent.size() - 2) + "- " : indent;
-  if (key.kind == Kind::kChoiceOrSection) {
-    add_wrapped(out, indent, key.doc + range_text(key));
-    out += "#" + indent + key.name + ":\n";
-    // One of the two; the other is described.
-    add_sample(out, key.children.front(), indent + "  ", false);
-    for (std::size_t i = 1; i < key.children.size(); ++i) {
-      add_wrapped(out, indent,
-                  "or " + key.children[i].name + ": " + key.children[i].sample + " - " +
-                      key.children[i].doc);
-    }
-    return;
-  }
-  if (holds_keys(key)) {
-    if (indent.empty()) out += "\n";
-    add_wrapped(out, indent, key.doc);
-    out += "#" + lead + key.name + ":\n";
-    if (key.kind == Kind::kList) {
-      add_list(out, key, indent + "  ");
-    } else {
-      add_children(out, key.children, indent + "  ");
-    }
-    return;
-  }
-  add_wrapped(out, indent, key.doc + range_text(key));
-  out += "#" + lead + key.name + ": " + sample_value(key) + "\n";
-}
-
-std::string sample() {
-  std::string out =
-      "## Every key of weir's configuration, with its default or an example.\n"
-      "## Lines with one # are settings: remove the # to use them (and the # of the section\n"
-      "## above). Lines with two explain what follows. Check with: weir validate weir.yaml\n"
-      "## docs/configuration.md says the same as a reference. This file is made from the same\n"
-      "## table as the parser.\n";
-  for (const auto& section : schema().children) add_sample(out, section, "", false);
-  return out;
-}
-
 // The sample as somebody would use it who wants everything.
 std::string uncommented(const std::string& text) {
   std::istringstream lines(text);
@@ -195,7 +111,9 @@ TEST(Reference, documents_every_environment_variable) {
   expect_file(path, with_part(read(path), "environment", environment_table()));
 }
 
-TEST(Reference, the_sample_has_every_key) { expect_file(root() / "packaging/weir.yaml", sample()); }
+TEST(Reference, the_sample_has_every_key) {
+  expect_file(root() / "packaging/weir.yaml", sample_config());
+}
 
 TEST(Reference, the_sample_is_a_valid_configuration_that_changes_nothing) {
   const auto loaded = parse_config(read(root() / "packaging/weir.yaml"), "weir.yaml");

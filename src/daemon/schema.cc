@@ -11,6 +11,7 @@ namespace weir::daemon {
 
 using build::flag;
 using build::integer;
+using build::live;
 using build::section;
 using build::text;
 
@@ -112,12 +113,12 @@ Key store_section() {
           integer(
               "open_files_max", "How many segment files are kept open.", 16, 100'000,
               [](Config & c) -> auto& { return c.store.open_files_max; }),
-          integer(
+          live(integer(
               "min_free_bytes",
               "Appends stop when less than this, or less than 1 % of the file system if that "
               "is less, is free on the disk; 0 = only when it is full.",
               0, std::numeric_limits<std::int64_t>::max(),
-              [](Config & c) -> auto& { return c.store.min_free_bytes; }),
+              [](Config & c) -> auto& { return c.store.min_free_bytes; })),
           integer(
               "quarantine_bytes_max",
               "How many damaged bytes are kept aside for inspection; the oldest go first.", 0, kGiB,
@@ -186,10 +187,11 @@ Key server_section() {
           "authenticate_client",
           "Whether programs need a token. false lets every program on this machine in.",
           [](Config & c) -> auto& { return c.server.authenticate_client; }),
-      text(
+      live(text(
           "tokens_file",
-          "File with the tokens that are let in, one per line. Must not be readable by others.",
-          "/etc/weir/tokens", [](Config & c) -> auto& { return c.tokens_file; }),
+          "File with the tokens that are let in, one per line. Must not be readable by others. "
+          "Each reload reads it again; connections that are open stay.",
+          "/etc/weir/tokens", [](Config & c) -> auto& { return c.tokens_file; })),
   };
   keys.insert(keys.end(), limits.begin(), limits.end());
   return section("server", "The port for programs that use a stream manager SDK.", std::move(keys));
@@ -216,8 +218,6 @@ Key admin_section() {
                      integer(
                          "body_bytes_max", "Largest request body.", 0, kGiB / 1024,
                          [](Config & c) -> auto& { return c.admin.body_bytes_max; }),
-                 });
-}
                      integer(
                          "event_streams_max",
                          "Of the connections, those of open dashboards, tails and taps; they "
@@ -228,6 +228,8 @@ Key admin_section() {
                          "Whether the dashboard may pause, resume, retry, rewind and delete, for "
                          "whoever types in the admin token.",
                          [](Config & c) -> auto& { return c.admin.actions; }),
+                 });
+}
 
 Key log_section() {
   Key level;
@@ -239,14 +241,15 @@ Key log_section() {
   level.set = [](Target& target, const Value& value) {
     target.config.log_level = *log::level_from_text(value.text);
   };
-  return section("log", "What weir says.", {level});
+  return live(section("log", "What weir says.", {level}));
 }
 
 const Key& schema() {
-  static const Key root = section(
-      "", "",
-      {store_section(), server_section(), admin_section(), export_section(), streams_section(),
-       redirects_section(), additions_section(), connectors_section(), log_section()});
+  static const Key root =
+      section("", "",
+              {store_section(), server_section(), admin_section(), export_section(),
+               streams_section(), redirects_section(), additions_section(), connectors_section(),
+               greengrass_section(), log_section()});
   return root;
 }
 
@@ -263,6 +266,29 @@ const Key* find_key(std::string_view path) {
     key = &*found;
   }
   return key->set ? key : nullptr;
+}
+
+const Key* key_of_setting(std::string_view path) {
+  const Key* key = &schema();
+  while (!path.empty()) {
+    if (key->kind == Kind::kTextMap) return key;  // the rest is a name of the user's own
+    const std::size_t end = path.find_first_of(".[");
+    const std::string_view name = path.substr(0, end);
+    const auto found = std::find_if(key->children.begin(), key->children.end(),
+                                    [&](const Key& child) { return child.name == name; });
+    if (found == key->children.end()) return nullptr;
+    key = &*found;
+    path = end == std::string_view::npos ? std::string_view{} : path.substr(end);
+    if (path.starts_with('[')) path = path.substr(std::min(path.size(), path.find(']') + 1));
+    if (path.starts_with('.')) path.remove_prefix(1);
+  }
+  return key;
+}
+
+std::string text_of(const Key& key, const Value& value) {
+  if (key.kind == Kind::kInteger) return std::to_string(value.integer);
+  if (key.kind == Kind::kFlag) return value.flag ? "true" : "false";
+  return value.text;
 }
 
 void for_each_key(const std::function<void(const std::string&, const Key&)>& visit) {

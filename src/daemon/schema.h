@@ -32,9 +32,13 @@ struct Value {
   std::string name;  ///< kTextMap: the entry
 };
 
+/// Whether a changed value takes effect while weir runs. Unsaid: as kRestart.
+enum class Change : std::uint8_t { kUnsaid, kRestart, kLive };
+
 /// What is being filled in. The pointers are set inside the list element they stand for.
 struct Target {
   Config& config;
+  std::string path = {};  ///< of the list element
   DeclaredStream* stream = nullptr;
   DeclaredExport* declared_export = nullptr;
   ExportRule* rule = nullptr;
@@ -53,7 +57,9 @@ struct Key {
   std::int64_t max = std::numeric_limits<std::int64_t>::max();
   std::vector<std::string> choices;
   bool required = false;
-  std::string sample;  ///< value for the sample file where the default would not do
+  Change change = Change::kUnsaid;
+  bool secret = false;  ///< never shown to anybody
+  std::string sample;   ///< value for the sample file where the default would not do
   std::vector<Key> children;
   std::function<void(Target&, const Position&)> begin;  ///< a section or list element was entered
   std::function<void(Target&, const Value&)> set;
@@ -65,6 +71,13 @@ const Key& schema();
 
 /// The scalar key outside any list with this dotted path, or null.
 const Key* find_key(std::string_view path);
+
+/// The key that a setting belongs to: "streams[3].exports[0].type", "export.aws.region", also an
+/// entry of a map of texts. Null: there is none, as for names of the environment.
+const Key* key_of_setting(std::string_view path);
+
+/// `value` as the type of `key` writes it.
+std::string text_of(const Key& key, const Value& value);
 
 /// Calls `visit(path, key)` for every key, parents first. List elements are written "streams[]".
 void for_each_key(const std::function<void(const std::string&, const Key&)>& visit);
@@ -79,6 +92,7 @@ std::string type_text(const Key& key);
 Key store_section();
 Key server_section();
 Key admin_section();
+Key greengrass_section();
 Key log_section();
 Key export_section();
 Key aws_section();

@@ -97,6 +97,23 @@ inline Key required(Key key) {
   key.required = true;
   return key;
 }
+/// A changed value takes effect while weir runs; for sections: of every key inside of which nothing
+/// else was said.
+inline Key live(Key key) {
+  if (key.change == Change::kUnsaid) key.change = Change::kLive;
+  for (Key& child : key.children) child = live(std::move(child));
+  return key;
+}
+/// The opposite, for single keys inside.
+inline Key needs_restart(Key key) {
+  key.change = Change::kRestart;
+  return key;
+}
+/// Its values are never shown.
+inline Key secret(Key key) {
+  key.secret = true;
+  return key;
+}
 inline Key checked(std::function<std::string(const std::string&)> check, Key key) {
   key.check = std::move(check);
   return key;

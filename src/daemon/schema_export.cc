@@ -10,9 +10,12 @@ using build::checked;
 using build::flag;
 using build::integer;
 using build::list;
+using build::live;
+using build::needs_restart;
 using build::of_kind;
 using build::one_of;
 using build::option;
+using build::secret;
 using build::section;
 using build::text;
 using build::with_sample;
@@ -202,10 +205,10 @@ Key http_options() {
   return section(
       "http", "Options of HTTP exports that the protocol has no fields for.",
       {
-          with_sample(
+          secret(with_sample(
               "{X-Site: plant-7}",
               option(Kind::kTextMap, "headers", "Extra request headers.", "",
-                     [](ExportOptions& o, const Value& v) { o.http.headers[v.name] = v.text; })),
+                     [](ExportOptions& o, const Value& v) { o.http.headers[v.name] = v.text; }))),
           compression(
               "Compression of request bodies, said in Content-Encoding.",
               [](ExportOptions & o) -> auto& { return o.http.compression; }),
@@ -272,6 +275,7 @@ Key export_rules() {
                    std::move(keys));
   rules.begin = [](Target& target, const Position&) {
     target.rule = &target.config.export_rules.emplace_back();
+    target.rule->path = target.path;
     target.changes = &target.rule->changes;
   };
   return rules;
@@ -304,12 +308,12 @@ Key s3_section() {
                                 t.config.export_defaults.s3.input_directories =
                                     directories_in(v.text);
                               }))),
-          integer(
+          needs_restart(integer(
               "part_bytes_min",
               "Smallest part of an upload in parts; larger where a file would have more than "
               "10,000 of them.",
               5'242'880, 5 * kGiB,
-              [](Config & c) -> auto& { return c.export_defaults.s3.part_bytes_min; }),
+              [](Config & c) -> auto& { return c.export_defaults.s3.part_bytes_min; })),
           flag(
               "path_style",
               "Name the bucket in the path of requests even where it could be in the host name.",
@@ -335,12 +339,12 @@ std::vector<Key> destination_option_keys() {
 }
 
 Key export_section() {
-  return section(
+  return live(section(
       "export", "Everything about sending messages on.",
       {
-          integer(
+          needs_restart(integer(
               "worker_count", "How many deliveries may be under way at the same time.", 1, 256,
-              [](Config & c) -> auto& { return c.exporter.worker_count; }),
+              [](Config & c) -> auto& { return c.exporter.worker_count; })),
           bandwidth_key(),
           integer(
               "backoff_first_ms", "Wait after the first failure; doubles with each further one.",
@@ -373,7 +377,7 @@ Key export_section() {
           aws_section(),
           s3_section(),
           export_rules(),
-      });
+      }));
 }
 
 }  // namespace weir::daemon

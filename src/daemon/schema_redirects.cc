@@ -6,6 +6,7 @@
 namespace weir::daemon {
 
 using build::list;
+using build::live;
 using build::of_kind;
 using build::one_of;
 using build::required;
@@ -55,9 +56,10 @@ Key redirects_section() {
     target.redirect = &target.config.redirects.emplace_back();
     target.declared_export = &target.redirect->to;
     target.declared_export->where = where;
+    target.declared_export->path = target.path;
     target.changes = &target.declared_export->changes;
   };
-  return redirects;
+  return live(std::move(redirects));
 }
 
 Key additions_section() {
@@ -76,9 +78,10 @@ Key additions_section() {
     target.addition = &target.config.additions.emplace_back();
     target.declared_export = &target.addition->entry;
     target.declared_export->where = where;
+    target.declared_export->path = target.path;
     target.changes = &target.declared_export->changes;
   };
-  return additions;
+  return live(std::move(additions));
 }
 
 }  // namespace weir::daemon

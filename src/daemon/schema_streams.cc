@@ -4,11 +4,13 @@
 #include <array>
 #include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace weir::daemon {
 
 using build::list;
+using build::live;
 using build::of_kind;
 using build::one_of;
 using build::required;
@@ -120,6 +122,7 @@ Key exports_list() {
   exports.begin = [](Target& target, const Position& where) {
     target.declared_export = &target.stream->exports.emplace_back();
     target.declared_export->where = where;
+    target.declared_export->path = target.path;
     target.changes = &target.declared_export->changes;
   };
   return exports;
@@ -182,8 +185,9 @@ Key streams_section() {
   streams.begin = [](Target& target, const Position& where) {
     target.stream = &target.config.streams.emplace_back();
     target.stream->where = where;
+    target.stream->path = target.path;
   };
-  return streams;
+  return live(std::move(streams));
 }
 
 }  // namespace weir::daemon

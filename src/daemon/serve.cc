@@ -8,6 +8,8 @@
 
 #include <cstdio>
 #include <fmt/format.h>
+#include <memory>
+#include <utility>
 
 namespace weir::daemon {
 namespace {
@@ -52,6 +54,19 @@ void be_watched(Daemon& daemon, const ServiceNotifier& notifier) {
   });
 }
 
+// systemd is told of a reload's end too: it refuses further ones until then.
+void reload_when_asked(const std::shared_ptr<Daemon>& daemon, const ConfigSources& sources,
+                       const ServiceNotifier& notifier, StopSignals& signals) {
+  daemon->reload_from(sources, [&notifier](bool busy) {
+    if (busy) {
+      notifier.reloading();
+    } else {
+      notifier.ready();
+    }
+  });
+  signals.at_hangup([daemon] { daemon->reload([](const ReloadAnswer&) {}); });
+}
+
 Result<std::unique_ptr<Daemon>> start(Config config, const ServiceNotifier& notifier) {
   const StartPatience patience(notifier);
   return Daemon::start(std::move(config));
@@ -78,29 +93,31 @@ int serve(const ConfigSources& sources) {
   const std::string address = loaded.config.server.bind_address;
   const std::string admin_address = loaded.config.admin.bind_address;
   const auto notifier = ServiceNotifier::from_environment();
-  auto daemon = start(std::move(loaded.config), notifier);
-  if (!daemon) {
-    fmt::print(stderr, "weir does not start: {}\n", daemon.error().what);
+  auto started = start(std::move(loaded.config), notifier);
+  if (!started) {
+    fmt::print(stderr, "weir does not start: {}\n", started.error().what);
     return 1;
   }
+  const std::shared_ptr<Daemon> daemon = std::move(*started);
   loaded = {};
   signals.expect();
-  say_ready(**daemon, address, admin_address);
-  be_watched(**daemon, notifier);
-  notifier.ready("Listening on " + address_text(address, (*daemon)->server_port()));
+  say_ready(*daemon, address, admin_address);
+  be_watched(*daemon, notifier);
+  notifier.ready("Listening on " + address_text(address, daemon->server_port()));
+  reload_when_asked(daemon, sources, notifier, signals);
   release_startup_memory();
   const int signal = signals.wait();
   log::info("Stopping.", {{"signal", signal}});
+  signals.at_hangup({});
   notifier.stopping(StopSignals::kStopMax + kStopSlack);
-  (*daemon)->stop();
+  daemon->stop();
   log::info("Stopped.");
   return 0;
 }
 
-int validate_files(const std::vector<std::string>& files) {
-  ConfigSources sources;
-  sources.files = files;
+int validate_config(const ConfigSources& sources, const std::string& name) {
   const auto loaded = load_config(sources);
+  for (const auto& note : loaded.config.notes) fmt::print(stderr, "note: {}\n", note);
   if (!loaded.problems.empty()) {
     print_problems(loaded.problems);
     return 1;
@@ -115,7 +132,10 @@ int validate_files(const std::vector<std::string>& files) {
   if (const std::size_t connectors = loaded.config.connectors.size(); connectors > 0) {
     declared += ", " + counted(connectors, "connector");
   }
-  fmt::print("{}: ok, {}\n", files.front(), declared);
+  if (const std::size_t files = loaded.config.files.size(); files > 1) {
+    declared += ", " + counted(files, "file");
+  }
+  fmt::print("{}: ok, {}\n", name, declared);
   return 0;
 }
 

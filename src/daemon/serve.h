@@ -1,9 +1,9 @@
 #pragma once
 
 #include "daemon/config.h"
+#include "daemon/config_files.h"
 
 #include <string>
-#include <vector>
 
 namespace weir::daemon {
 
@@ -12,9 +12,7 @@ int serve(const ConfigSources& sources);
 
 /// `weir validate`: 0 and one line on standard output if the configuration is good, else 1 and one
 /// line per problem on standard error.
-int validate_files(const std::vector<std::string>& files);
-
-/// The configuration that is read when none is named, if it exists.
-inline constexpr const char* kDefaultConfigFile = "/etc/weir/weir.yaml";
+/// `name` is what the user called it.
+int validate_config(const ConfigSources& sources, const std::string& name);
 
 }  // namespace weir::daemon

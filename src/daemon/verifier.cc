@@ -1,5 +1,6 @@
 #include "daemon/verifier.h"
 
+#include "daemon/nucleus.h"
 #include "daemon/token_exchange.h"
 #include "daemon/token_file.h"
 
@@ -42,7 +43,8 @@ class ListThenEndpoint final : public server::Verifier {
 }  // namespace
 
 Result<std::unique_ptr<server::Verifier>> make_verifier(const Config& config, Clock& clock,
-                                                        Executor& core) {
+                                                        Executor& core,
+                                                        greengrass::Component* nucleus) {
   if (!config.server.authenticate_client) {
     return std::unique_ptr<server::Verifier>(std::make_unique<LetEverybodyIn>());
   }
@@ -56,6 +58,9 @@ Result<std::unique_ptr<server::Verifier>> make_verifier(const Config& config, Cl
   if (!config.token_exchange_url.empty()) {
     endpoint = make_token_exchange(config.token_exchange_url, clock, core);
   }
+  if (nucleus != nullptr) {
+    endpoint = make_nucleus_verifier(*nucleus, std::move(endpoint), clock, core);
+  }
   if (!list && endpoint == nullptr) {
     return fail(Errc::kInvalidArgument,
                 "clients must authenticate, but there is nothing to check their tokens against; "
@@ -65,6 +70,14 @@ Result<std::unique_ptr<server::Verifier>> make_verifier(const Config& config, Cl
   }
   return std::unique_ptr<server::Verifier>(
       std::make_unique<ListThenEndpoint>(std::move(list), std::move(endpoint)));
+}
+
+void ReplaceableVerifier::verify(std::string token, Done done) {
+  const auto present = verifier_;
+  present->verify(std::move(token),
+                  [present, done = std::move(done)](auto verdict, std::string why) {
+                    done(verdict, std::move(why));
+                  });
 }
 
 }  // namespace weir::daemon

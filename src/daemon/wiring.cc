@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "daemon/metrics.h"
+#include "daemon/settings.h"
 
 #include <algorithm>
 #include <memory>
@@ -44,11 +45,16 @@ std::vector<exporter::Engine::Wanted> wanted_exports(const Config& config,
     }
     wanted.push_back({entry->config, false});
   }
+  for (auto& each : wanted) {
+    const Fingerprint print = fingerprint_of(config, {definition.name, each.config});
+    each.route = print.route;
+    each.options = print.options;
+  }
   return wanted;
 }
 
 void StreamWatcher::set_exports(stream::Stream& stream) {
-  auto wanted = wanted_exports(config_, stream.definition());
+  auto wanted = wanted_exports(*config_.get(), stream.definition());
   if (auto own = connectors_.export_for(stream.definition().name)) {
     // What the configuration adds to streams by pattern is not meant for a connector's records.
     std::erase_if(wanted, [&](const auto& each) {
@@ -124,20 +130,28 @@ namespace {
 // Keeps itself alive through the callbacks it hands out; at most this many changes are under way.
 class DeclaredStreams : public std::enable_shared_from_this<DeclaredStreams> {
  public:
-  DeclaredStreams(const Config& config, stream::Catalog& catalog, metrics::Registry& metrics,
-                  std::function<void()> done)
-      : config_(config), catalog_(catalog), metrics_(metrics), done_(std::move(done)) {}
+  using Done = std::function<void(std::vector<std::string> failures)>;
+
+  DeclaredStreams(std::shared_ptr<const Config> config, stream::Catalog& catalog,
+                  metrics::Registry& metrics, std::optional<std::set<std::string>> only, Done done)
+      : config_(std::move(config)),
+        catalog_(catalog),
+        metrics_(metrics),
+        only_(std::move(only)),
+        done_(std::move(done)) {}
 
   void run() {
     constexpr std::size_t kUnderWayMax = 64;
-    while (next_ < config_.streams.size() && under_way_ < kUnderWayMax) {
-      start(config_.streams[next_++]);
+    const auto& streams = config_->streams;
+    while (next_ < streams.size() && under_way_ < kUnderWayMax) start(streams[next_++]);
+    if (next_ == streams.size() && under_way_ == 0 && done_) {
+      std::exchange(done_, {})(std::move(failures_));
     }
-    if (next_ == config_.streams.size() && under_way_ == 0) std::exchange(done_, {})();
   }
 
  private:
   void start(const DeclaredStream& declared) {
+    if (only_ && !only_->contains(declared.definition.name)) return;
     const stream::Stream* existing = catalog_.find(declared.definition.name);
     if (existing == nullptr) {
       ++under_way_;
@@ -153,6 +167,12 @@ class DeclaredStreams : public std::enable_shared_from_this<DeclaredStreams> {
     return [self = shared_from_this(), &declared, what](const Result<void>& outcome) {
       if (!outcome) {
         self->metrics_.counter(kDeclaredStreamFailuresTotal).add();
+        if (self->failures_.size() < kFailuresToldMax) {
+          self->failures_.push_back(
+              Problem{declared.where, std::string("cannot ") + what + " the stream '" +
+                                          declared.definition.name + "': " + outcome.error().what}
+                  .text());
+        }
         log::error("Cannot bring a stream to what the configuration says.",
                    {{"stream", declared.definition.name},
                     {"operation", what},
@@ -167,19 +187,38 @@ class DeclaredStreams : public std::enable_shared_from_this<DeclaredStreams> {
     };
   }
 
-  const Config& config_;
+  static constexpr std::size_t kFailuresToldMax = 50;
+
+  const std::shared_ptr<const Config> config_;
   stream::Catalog& catalog_;
   metrics::Registry& metrics_;
-  std::function<void()> done_;
+  const std::optional<std::set<std::string>> only_;
+  Done done_;
+  std::vector<std::string> failures_;
   std::size_t next_ = 0;
   std::size_t under_way_ = 0;
 };
 
 }  // namespace
 
-void apply_declared_streams(const Config& config, stream::Catalog& catalog,
-                            metrics::Registry& metrics, std::function<void()> done) {
-  std::make_shared<DeclaredStreams>(config, catalog, metrics, std::move(done))->run();
+void apply_declared_streams(std::shared_ptr<const Config> config, stream::Catalog& catalog,
+                            metrics::Registry& metrics, std::optional<std::set<std::string>> only,
+                            std::function<void(std::vector<std::string> failures)> done) {
+  std::make_shared<DeclaredStreams>(std::move(config), catalog, metrics, std::move(only),
+                                    std::move(done))
+      ->run();
+}
+
+std::set<std::string> declared_otherwise(const Config& before, const Config& after) {
+  std::set<std::string> names;
+  for (const auto& stream : after.streams) {
+    const DeclaredStream* old = before.find_stream(stream.definition.name);
+    if (old == nullptr ||
+        settings_below(before.settings, old->path) != settings_below(after.settings, stream.path)) {
+      names.insert(stream.definition.name);
+    }
+  }
+  return names;
 }
 
 }  // namespace weir::daemon

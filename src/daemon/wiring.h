@@ -4,12 +4,16 @@
 #include "connector/connectors.h"
 #include "daemon/config.h"
 #include "daemon/local_streams.h"
+#include "daemon/running_config.h"
 #include "daemon/status_board.h"
 #include "exporter/engine.h"
 #include "server/server.h"
 #include "stream/catalog.h"
 
-#include <atomic>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -19,7 +23,7 @@ namespace weir::daemon {
 /// Tells the server and the export engine what happens to streams. Threads: core.
 class StreamWatcher final : public stream::Observer {
  public:
-  StreamWatcher(const Config& config, StatusBoard& board, exporter::Engine& engine,
+  StreamWatcher(const RunningConfig& config, StatusBoard& board, exporter::Engine& engine,
                 server::Server& server, CatalogStreams& local,
                 const connector::Connectors& connectors)
       : config_(config),
@@ -35,13 +39,16 @@ class StreamWatcher final : public stream::Observer {
   void visible_moved(stream::Stream& stream) override;
   void durable_moved(stream::Stream& stream) override;
 
+  /// The configuration in force is another one.
+  void config_changed(stream::Stream& stream) { set_exports(stream); }
+
   /// From now on the server has connections that may wait for streams.
   void serving() { serving_ = true; }
 
  private:
   void set_exports(stream::Stream& stream);
 
-  const Config& config_;
+  const RunningConfig& config_;
   StatusBoard& board_;
   exporter::Engine& engine_;
   server::Server& server_;
@@ -71,10 +78,15 @@ class EngineStatuses final : public server::ExportStatuses {
   exporter::Engine* engine_ = nullptr;
 };
 
-/// Creates and updates the streams that the configuration declares, one after the other.
-/// `done` runs on the core thread when all were tried. Failures are logged and counted: weir
-/// starts, and serves what there is. Threads: core. Lifetime: everything passed outlives `done`.
-void apply_declared_streams(const Config& config, stream::Catalog& catalog,
-                            metrics::Registry& metrics, std::function<void()> done);
+/// Creates and updates the streams that the configuration declares; with `only`, those of these
+/// names. `done` runs on the core thread when all were tried, with what failed. Failures are logged
+/// and counted: weir starts, and serves what there is. Threads: core. Lifetime: everything passed
+/// by reference outlives `done`.
+void apply_declared_streams(std::shared_ptr<const Config> config, stream::Catalog& catalog,
+                            metrics::Registry& metrics, std::optional<std::set<std::string>> only,
+                            std::function<void(std::vector<std::string> failures)> done);
+
+/// The names of streams that `after` declares otherwise than `before`, or that only it declares.
+std::set<std::string> declared_otherwise(const Config& before, const Config& after);
 
 }  // namespace weir::daemon

@@ -121,7 +121,8 @@ class Reader {
     }
     // A Greengrass component's JSON configuration has the environment names as keys.
     if (path.empty() && is_environment_name(name) && value.IsScalar()) {
-      if (auto why = apply_environment_name(name, value.Scalar(), config_); !why.empty()) {
+      if (auto why = apply_environment_name(name, value.Scalar(), position(value.Mark()), config_);
+          !why.empty()) {
         report(value.Mark(), std::move(why));
       }
       return;
@@ -190,7 +191,8 @@ class Reader {
                                       path, kind_of(node)));
       return;
     }
-    std::size_t index = 0;
+    // Lists of several files are joined, so elements are counted on.
+    std::size_t& index = config_.list_sizes[path];
     for (const auto& element : node) {
       const std::string element_path = fmt::format("{}[{}]", path, index++);
       if (!spend(element)) return;
@@ -201,6 +203,7 @@ class Reader {
         continue;
       }
       Target inner = target;
+      inner.path = element_path;
       key.begin(inner, position(element.Mark()));
       read_section(key, element, element_path, inner);
     }
@@ -244,6 +247,7 @@ class Reader {
     }
     value->name = entry_name;
     key.set(target, *value);
+    config_.settings[path] = {text_of(key, *value), position(node.Mark())};
   }
 
   const std::string& name_;
