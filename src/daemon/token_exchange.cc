@@ -1,13 +1,13 @@
 #include "daemon/token_exchange.h"
 
 #include "base/mutex.h"
+#include "daemon/refused_tokens.h"
 
 #include <algorithm>
 #include <atomic>
 #include <curl/curl.h>
 #include <deque>
 #include <fmt/format.h>
-#include <map>
 #include <openssl/crypto.h>
 #include <thread>
 #include <utility>
@@ -16,8 +16,6 @@ namespace weir::daemon {
 namespace {
 
 constexpr std::size_t kWaitingMax = 256;
-constexpr std::size_t kRefusedMax = 1024;
-constexpr auto kRefusedFor = std::chrono::seconds(1);
 constexpr long kConnectTimeoutMs = 3'000;
 constexpr long kTimeoutMs = 10'000;
 constexpr long kHttpOk = 200;
@@ -68,7 +66,7 @@ class TokenExchange final : public server::Verifier {
            token.empty() ? "no token" : "the token has a form that no platform uses");
       return;
     }
-    if (recently_refused(token)) {
+    if (refused_.contains(RefusedTokens::hash_of(token), clock_.now())) {
       done(TokenVerdict::kBad, "the token is not known");
       return;
     }
@@ -89,12 +87,6 @@ class TokenExchange final : public server::Verifier {
     Done done;
   };
 
-  bool recently_refused(const std::string& token) {
-    const Instant now = clock_.now();
-    std::erase_if(refused_, [&](const auto& entry) { return entry.second <= now; });
-    return refused_.contains(std::hash<std::string>{}(token));
-  }
-
   void run() {
     while (true) {
       Question question;
@@ -106,12 +98,10 @@ class TokenExchange final : public server::Verifier {
         waiting_.pop_front();
       }
       Answer answer = ask(question.token);
-      const std::size_t key = std::hash<std::string>{}(question.token);
+      const std::size_t key = RefusedTokens::hash_of(question.token);
       OPENSSL_cleanse(question.token.data(), question.token.size());
       core_.post([this, key, answer = std::move(answer), done = std::move(question.done)] {
-        if (answer.verdict == TokenVerdict::kBad && refused_.size() < kRefusedMax) {
-          refused_[key] = clock_.now() + kRefusedFor;
-        }
+        if (answer.verdict == TokenVerdict::kBad) refused_.add(key, clock_.now());
         done(answer.verdict, answer.why);
       });
     }
@@ -163,7 +153,7 @@ class TokenExchange final : public server::Verifier {
   const std::string url_;
   Clock& clock_;
   Executor& core_;
-  std::map<std::size_t, Instant> refused_;  // core thread only; by hash, not to keep the tokens
+  RefusedTokens refused_;  // core thread only
   std::atomic<bool> stop_{false};
   Mutex mutex_;
   CondVar changed_;

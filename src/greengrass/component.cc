@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/mutex.h"
+#include "greengrass/client.h"
 #include "greengrass/metrics.h"
 #include "greengrass/requests.h"
 #include "greengrass/telemetry.h"

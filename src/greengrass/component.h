@@ -2,7 +2,7 @@
 
 #include "base/clock.h"
 #include "base/metrics.h"
-#include "greengrass/client.h"
+#include "greengrass/options.h"
 
 #include <cstdint>
 #include <functional>
@@ -12,15 +12,6 @@
 #include <vector>
 
 namespace weir::greengrass {
-
-/// What the nucleus gave to the component it started, and how weir deals with it.
-struct Options {
-  std::string socket;  ///< AWS_GG_NUCLEUS_DOMAIN_SOCKET_FILEPATH_FOR_COMPONENT; empty: no nucleus
-  std::string auth_token;                       ///< SVCUID
-  std::int64_t answer_timeout_ms = 5'000;       ///< below the 10 s that clients wait to be let in
-  std::int64_t telemetry_interval_ms = 60'000;  ///< protocol.md U-29
-  [[nodiscard]] bool present() const { return !socket.empty() && !auth_token.empty(); }
-};
 
 /// A client's token, as the nucleus judges it.
 enum class TokenVerdict : std::uint8_t {
