@@ -112,7 +112,7 @@ class Finder {
       values(line_.open->kind, line_.open->choices);
     } else if (!line_.plain && line_.typed.starts_with('-')) {
       flags();
-    } else if (!line_.command->run) {
+    } else if (!line_.command->run && line_.arguments.empty()) {
       commands(line_.command->name);
     } else if (const Argument* argument = next_argument()) {
       values(argument->kind, argument->choices);

@@ -6,6 +6,7 @@ import os
 import pathlib
 import re
 import signal
+import socket
 import subprocess
 import unittest
 
@@ -13,15 +14,24 @@ import weir_client as w
 from weir_client import Client
 from weir_server import BINARY, DEADLINE_S, TOKEN, Output, Weir, eventually, weir_command
 
-COMMANDS = [[], ["serve"], ["validate"], ["status"], ["stream"], ["stream", "ls"], ["stream", "info"],
-            ["stream", "create"], ["stream", "update"], ["stream", "rm"], ["pub"], ["sub"], ["fsck"], ["demo"],
-            ["export"], ["export", "pause"], ["export", "resume"], ["export", "rewind"], ["export", "retry-now"],
-            ["dlq"], ["dlq", "ls"], ["dlq", "show"], ["dlq", "replay"]]
+
+def commands_below(*group):
+    """All commands, as completion offers them: one that is forgotten there cannot be typed by tab."""
+    lines = weir_command("__complete", "--", *group, "").stdout.splitlines()
+    found = []
+    for line in lines[1:]:
+        command = [*group, line.split("\t")[0]]
+        found += [command, *(commands_below(*command) if len(command) == 1 and is_group(command) else [])]
+    return found
+
+
+def is_group(command):
+    return "Commands:" in weir_command(*command, "--help").stdout
 
 
 class UsageTest(unittest.TestCase):
     def test_help_everywhere(self):
-        for command in COMMANDS:
+        for command in [[], *commands_below()]:
             done = weir_command(*command, "--help")
             self.assertEqual(done.returncode, 0, command)
             self.assertIn("Usage", done.stdout)
@@ -39,14 +49,51 @@ class UsageTest(unittest.TestCase):
             self.assertEqual(done.returncode, 2, command)
             self.assertTrue(done.stderr)
 
-    def test_every_command_is_in_the_reference(self):
+    def test_every_command_and_option_is_in_the_reference(self):
         reference = (pathlib.Path(__file__).parents[2] / "docs" / "commands.md").read_text()
-        for command in COMMANDS[1:]:
-            self.assertIn(f"weir {' '.join(command)}", reference)
-            help_text = weir_command(*command, "--help").stdout
-            for option in re.findall(r"(?:^|\s|,)(--[a-z][a-z-]+)", help_text.split("Connection:")[0]):
-                if option not in ("--help", "--host", "--port", "--token-file", "--no-flush-on-write", "--output"):
+        commands = commands_below()
+        self.assertGreater(len(commands), 20)
+        for command in commands:
+            self.assertRegex(reference, rf"(?m)^##+ {' '.join(command)}$")
+            for option in re.findall(r"(?m)^ +(?:-., )?(--[a-z][a-z-]+)", weir_command(*command, "--help").stdout):
+                if option != "--help":
                     self.assertIn(option, reference, command)
+
+    def test_what_is_unknown_is_answered_with_the_nearest_known(self):
+        for command, wanted in ((["staus"], "did you mean 'status'"), (["stream", "creat"], "did you mean 'create'"),
+                                (["stats", "--help"], "did you mean 'status'"),
+                                (["sub", "s", "--folow"], "did you mean '--follow'"),
+                                (["pub", "s", "--ratte=5"], "did you mean '--rate'")):
+            done = weir_command(*command)
+            self.assertEqual((done.returncode, done.stdout), (2, ""), command)
+            self.assertIn(wanted, done.stderr)
+
+
+class SilentServerTest(unittest.TestCase):
+    """Something takes connections and never says a word: a hanging weir looks like this."""
+
+    def test_every_command_that_asks_says_so_within_its_deadline(self):
+        with socket.create_server(("127.0.0.1", 0), backlog=64) as silent:
+            port = str(silent.getsockname()[1])
+            protocol = [["stream", "ls"], ["stream", "info", "s"], ["stream", "create", "s"],
+                        ["stream", "update", "s", "--ttl", "1h"], ["stream", "rm", "s"], ["pub", "s"], ["sub", "s"],
+                        ["dlq", "ls"], ["dlq", "show", "1"], ["dlq", "replay", "--all", "--yes"], ["demo"]]
+            admin = [["status"], ["export", "pause", "s", "e"]]
+            running = [(command, subprocess.Popen(
+                [str(BINARY), *command, flag, port], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE, text=True))
+                for flag, commands in (("--port", protocol), ("--admin-port", admin)) for command in commands]
+            try:
+                for command, process in running:
+                    output, said = process.communicate(timeout=DEADLINE_S)
+                    self.assertEqual((process.returncode, output), (1, ""), (command, said))
+                    self.assertIn(port, said, command)
+                    self.assertRegex(said, r"no answer", command)
+                    self.assertRegex(said, r"--(admin-)?port", command)
+            finally:
+                for _, process in running:
+                    process.kill()
+                    process.wait()
 
 
 class PipesTest(unittest.TestCase):
@@ -172,9 +219,15 @@ class PipesTest(unittest.TestCase):
         def shown():
             done = weir_command("status", "--admin-port", self.weir.admin_port)
             self.assertEqual(done.returncode, 0, done.stderr)
-            return re.search(r"backing off.*2 messages waiting", done.stdout, re.DOTALL) and done.stdout
+            return re.search(r"pumps/http +2 waiting.*\n  backing off", done.stdout) and done.stdout
 
-        self.assertIn("pumps", eventually("the export is backing off", shown))
+        lines = eventually("the export is backing off", shown).splitlines()
+        self.assertLess([line.startswith("pumps/http") for line in lines].index(True),
+                        [line.startswith("STREAM") for line in lines].index(True), "what is stuck comes first")
+        self.assertLessEqual(len(lines), 24)
+        self.assertLessEqual(max(map(len, lines)), 80)
+        everything = weir_command("status", "--all", "--admin-port", self.weir.admin_port).stdout
+        self.assertRegex(everything, r"(?s)\npumps\n.*backing off.*2 messages waiting")
         status = json.loads(weir_command("status", "--admin-port", self.weir.admin_port, "-o", "json").stdout)
         self.assertEqual(status["streams"][0]["name"], "pumps")
 
