@@ -9,6 +9,7 @@
 #include "daemon/doctor.h"
 #include "daemon/fsck.h"
 #include "daemon/serve.h"
+#include "daemon/support_bundle.h"
 
 #include <cstdio>
 #include <fmt/format.h>
@@ -136,6 +137,7 @@ CommandTable all_commands() {
   CommandTable table = {program(), serve_command(), validate_command(), doctor_command(),
                         fsck_command()};
   for (Command& command : config_commands()) table.push_back(std::move(command));
+  table.push_back(support_bundle_command());
   CommandTable client = cli::client_commands();
   table.insert(table.end(), std::make_move_iterator(client.begin()),
                std::make_move_iterator(client.end()));

@@ -266,6 +266,7 @@ Result<void> Daemon::Parts::bind_admin() {
                             }});
   sources.documents.push_back({"/config", "the configuration in force, without secrets",
                                [this] { return config_json(*running.get()); }});
+  sources.documents.push_back({"/log", "the newest warnings and errors", recent_log_json});
   sources.orders.push_back({"/reload", "read the configuration again, see weir reload", false,
                             [this](std::string_view, const admin::Reply& reply) {
                               reloader.request([reply](const ReloadAnswer& answer) {

@@ -4,6 +4,7 @@
 #include "connector/streams.h"
 #include "daemon/config.h"
 #include "daemon/serve.h"
+#include "daemon/settings.h"
 #include "daemon/wiring.h"
 #include "doctor/examine.h"
 #include "doctor/ports.h"
@@ -295,6 +296,10 @@ Subject subject_of(const Loaded& loaded, const DoctorFlags& flags) {
   subject.environment = loaded.environment;
   subject.weir_pid = loaded.pid;
   subject.offline = flags.offline;
+  for (const auto& [path, shown] : shown_settings(config, true)) {
+    const bool of_here = shown.source.starts_with("environment") || shown.value == "(hidden)";
+    if (!of_here) subject.settings[path] = shown.value;
+  }
   return subject;
 }
 

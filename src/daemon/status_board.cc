@@ -1,5 +1,6 @@
 #include "daemon/status_board.h"
 
+#include "base/recent_lines.h"
 #include "connector/streams.h"
 
 #include <algorithm>
@@ -219,6 +220,17 @@ std::string status_json(const ProcessStatus& process, const std::vector<StatusBo
   }
   // Error texts come from outside and may be anything.
   return document.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
+}
+
+std::string recent_log_json() {
+  json lines = json::array();
+  for (const auto& line : log::recent_lines(0)) {
+    lines.push_back({{"number", line.number},
+                     {"time_ms", line.wall_ms},
+                     {"level", line.level == log::Level::kError ? "error" : "warn"},
+                     {"text", line.text}});
+  }
+  return json{{"lines", lines}}.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
 }
 
 }  // namespace weir::daemon

@@ -75,4 +75,7 @@ struct ProcessStatus {
 std::string status_json(const ProcessStatus& process, const std::vector<StatusBoard::Row>& streams,
                         const std::vector<exporter::ExportView>& exports);
 
+/// What GET /log answers: the newest warnings and errors. Threads: any.
+std::string recent_log_json();
+
 }  // namespace weir::daemon
