@@ -120,7 +120,7 @@ std::uint32_t crc32c_portable(Bytes data, std::uint32_t seed) {
     crc = kTables[7][word & 0xffU] ^ kTables[6][(word >> 8U) & 0xffU] ^
           kTables[5][(word >> 16U) & 0xffU] ^ kTables[4][(word >> 24U) & 0xffU] ^
           kTables[3][(word >> 32U) & 0xffU] ^ kTables[2][(word >> 40U) & 0xffU] ^
-          kTables[1][(word >> 48U) & 0xffU] ^ kTables[0][word >> 56U];
+          kTables[1][(word >> 48U) & 0xffU] ^ kTables[0][static_cast<std::size_t>(word >> 56U)];
   }
   for (; left > 0; --left, ++at) {
     crc = (crc >> 8U) ^ kTables[0][(crc ^ std::to_integer<std::uint32_t>(*at)) & 0xffU];

@@ -41,10 +41,22 @@ std::uint64_t Rng::next() {
   return result;
 }
 
+namespace {
+
+// Of the product, whose 128 bits not every compiler has a type for; seeds mean the same everywhere.
+std::uint64_t high_half(std::uint64_t a, std::uint64_t b) {
+  constexpr std::uint64_t kLow = 0xffffffffU;
+  const std::uint64_t low = (a & kLow) * (b & kLow);
+  const std::uint64_t middle = (a >> 32U) * (b & kLow) + (low >> 32U);
+  const std::uint64_t carried = (a & kLow) * (b >> 32U) + (middle & kLow);
+  return (a >> 32U) * (b >> 32U) + (middle >> 32U) + (carried >> 32U);
+}
+
+}  // namespace
+
 std::uint64_t Rng::below(std::uint64_t bound) {
   // Lemire's multiply-shift without the rejection step: the bias is below bound / 2^64.
-  __extension__ using Wide = unsigned __int128;
-  return static_cast<std::uint64_t>((static_cast<Wide>(next()) * bound) >> 64U);
+  return high_half(next(), bound);
 }
 
 double Rng::unit() { return static_cast<double>(next() >> 11U) * 0x1.0p-53; }

@@ -84,7 +84,7 @@ void prepare_process(const Config& config) {
   ::signal(SIGPIPE, SIG_IGN);
   ::signal(SIGXFSZ, SIG_IGN);
   const bool secrets = !config.aws.secret_access_key.empty() || !config.tokens_file.empty() ||
-                       !config.token_exchange_url.empty();
+                       !config.token_exchange_url.empty() || !config.greengrass.auth_token.empty();
   if (secrets) forbid_core_files();
   if (::geteuid() == 0) {
     log::warn("weir runs as root, which it does not need; run it as a user of its own.");
@@ -237,7 +237,8 @@ void StopSignals::State::wait_for_second(const sigset_t& set) const {
       ::_exit(1);
     }
     const auto whole = std::chrono::duration_cast<std::chrono::seconds>(left);
-    const timespec wait{whole.count(), (Duration(left) - Duration(whole)).count()};
+    const timespec wait{whole.count(),
+                        static_cast<long>((Duration(left) - Duration(whole)).count())};
     const int signal = ::sigtimedwait(&set, nullptr, &wait);
     if (std::chrono::steady_clock::now() - begun < kSameWish) continue;
     if (signal == SIGTERM || signal == SIGINT) {

@@ -87,7 +87,7 @@ char* write_base64(Bytes raw, char* to) {
   // Six bytes a turn, read as eight.
   for (; left >= 8; left -= 6, from += 6, to += 8) {
     const std::uint64_t word = load_big64(from);
-    std::memcpy(to, kPairs[word >> 52].data(), 2);
+    std::memcpy(to, kPairs[static_cast<std::size_t>(word >> 52)].data(), 2);
     std::memcpy(to + 2, kPairs[(word >> 40) & 0xfff].data(), 2);
     std::memcpy(to + 4, kPairs[(word >> 28) & 0xfff].data(), 2);
     std::memcpy(to + 6, kPairs[(word >> 16) & 0xfff].data(), 2);

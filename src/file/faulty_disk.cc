@@ -8,6 +8,18 @@
 #include <utility>
 
 namespace weir::file::faulty {
+namespace {
+
+// These files are in memory, so that whatever is a size in one of them fits.
+std::size_t size_of(std::uint64_t bytes) { return static_cast<std::size_t>(bytes); }
+
+std::size_t below(Rng& rng, std::size_t bound) { return size_of(rng.below(bound)); }
+
+std::size_t end_of(std::uint64_t offset, const ByteVector& bytes) {
+  return size_of(offset) + bytes.size();
+}
+
+}  // namespace
 
 Survival draw_survival(Rng& rng) {
   // Half of all cuts are mixtures: those find the mistakes.
@@ -17,10 +29,10 @@ Survival draw_survival(Rng& rng) {
 
 void FileContent::apply(ByteVector& content, const Change& change) {
   if (change.truncate) {
-    content.resize(change.offset);
+    content.resize(size_of(change.offset));
     return;
   }
-  const std::size_t end = change.offset + change.bytes.size();
+  const std::size_t end = end_of(change.offset, change.bytes);
   if (content.size() < end) content.resize(end);
   std::copy(change.bytes.begin(), change.bytes.end(),
             content.begin() + static_cast<std::ptrdiff_t>(change.offset));
@@ -51,12 +63,12 @@ ByteVector FileContent::survivor(Rng& rng) const {
   const Survival survival = draw_survival(rng);
   std::size_t common = 0;
   if (survival == Survival::kEverything) common = all;
-  if (survival == Survival::kPrefix) common = rng.below(all + 1);
+  if (survival == Survival::kPrefix) common = below(rng, all + 1);
 
   std::size_t longest = durable_.size();
   std::vector<std::size_t> sizes{durable_.size()};
   for (const Change& change : changes_) {
-    const std::size_t end = change.offset + change.bytes.size();
+    const std::size_t end = end_of(change.offset, change.bytes);
     sizes.push_back(change.truncate ? end : std::max(sizes.back(), end));
     longest = std::max(longest, sizes.back());
   }
@@ -66,7 +78,7 @@ ByteVector FileContent::survivor(Rng& rng) const {
   if (mixed) {
     const auto draw = [&](double written) -> std::size_t {
       if (rng.chance(written)) return all;
-      return rng.chance(0.5) ? 0 : rng.below(all + 1);
+      return rng.chance(0.5) ? 0 : below(rng, all + 1);
     };
     for (std::size_t& moment : moments) moment = draw(keep);
     common = draw(0.5);
@@ -76,7 +88,7 @@ ByteVector FileContent::survivor(Rng& rng) const {
   result.resize(longest);
   for (std::size_t i = 0; i < all; ++i) {
     const Change& change = changes_[i];
-    const std::size_t begin = change.offset;
+    const std::size_t begin = size_of(change.offset);
     const std::size_t end = change.truncate ? longest : begin + change.bytes.size();
     for (std::size_t at = begin; at < end;) {
       const std::size_t sector = at / kSectorBytes;
@@ -126,8 +138,9 @@ void FileContent::set_durable(Bytes content) {
 void FileContent::flip_bit(std::uint64_t offset, unsigned bit) {
   WEIR_CHECK(offset < current_.size(), "a test flips a bit outside of its file");
   sync();
-  current_[offset] ^= std::byte{1} << bit;
-  if (offset < durable_.size()) durable_[offset] = current_[offset];
+  const std::size_t at = size_of(offset);
+  current_[at] ^= std::byte{1} << bit;
+  if (at < durable_.size()) durable_[at] = current_[at];
 }
 
 Tree::Tree() : root_(std::make_shared<Node>()) { root_->is_directory = true; }
@@ -228,7 +241,7 @@ void Tree::fail_write_back(Rng& rng) {
 void Tree::crash(Rng& rng) {
   const Survival survival = draw_survival(rng);
   const std::size_t all = unsynced_.size();
-  const std::size_t prefix = rng.below(all + 1);
+  const std::size_t prefix = below(rng, all + 1);
   for (std::size_t i = 0; i < all; ++i) {
     const bool kept = survival == Survival::kEverything ||
                       (survival == Survival::kPrefix && i < prefix) ||

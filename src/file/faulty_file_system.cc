@@ -231,7 +231,7 @@ class FaultyFileSystem::OpenFile final : public File {
     if (n == 0) return 0;
     std::memcpy(into.data(), content.data() + offset, n);
     if (disk_->bit_flips > 0 && disk_->rng.chance(disk_->bit_flips)) {
-      into[disk_->rng.below(n)] ^= std::byte{1} << disk_->rng.below(8);
+      into[static_cast<std::size_t>(disk_->rng.below(n))] ^= std::byte{1} << disk_->rng.below(8);
     }
     return n;
   }

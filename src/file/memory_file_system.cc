@@ -78,7 +78,7 @@ class Content {
     if (size >= size_) return size == size_ || grow(size);
     budget_->give_back(size_ - size);
     size_ = size;
-    chunks_.resize((size + kChunkBytes - 1) / kChunkBytes);
+    chunks_.resize(static_cast<std::size_t>((size + kChunkBytes - 1) / kChunkBytes));
     return true;
   }
 

@@ -118,7 +118,8 @@ struct Loop::State {
     const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(wait);
     itimerspec spec{};
     spec.it_value.tv_sec = seconds.count();
-    spec.it_value.tv_nsec = (wait - seconds).count();
+    // Fewer than a second's, which fits whatever the processor calls a long.
+    spec.it_value.tv_nsec = static_cast<long>((wait - seconds).count());
     ::timerfd_settime(timer.get(), 0, &spec, nullptr);
   }
 

@@ -29,9 +29,10 @@ void add(ByteVector& to, std::string_view text) {
 
 std::optional<std::string> take_text(Bytes& from, std::size_t bytes_max) {
   if (from.size() < 8) return std::nullopt;
-  const auto size = load_little<std::uint64_t>(from.data());
+  const auto claimed = load_little<std::uint64_t>(from.data());
   from = from.subspan(8);
-  if (size > bytes_max || size > from.size()) return std::nullopt;
+  if (claimed > bytes_max || claimed > from.size()) return std::nullopt;
+  const auto size = static_cast<std::size_t>(claimed);
   std::string text(as_text(from.first(size)));
   from = from.subspan(size);
   return text;

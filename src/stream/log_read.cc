@@ -64,7 +64,8 @@ class Log::Pass {
         return {};
       }
       want = std::max(want, chunk_bytes(segment));
-      want = std::min<std::uint64_t>(want, limit - std::min(limit, offset_));
+      want =
+          static_cast<std::size_t>(std::min<std::uint64_t>(want, limit - std::min(limit, offset_)));
       WEIR_TRY(const auto bytes, fetch(*file, want));
       if (!bytes) return {};
       const Chunk outcome = take(segment, *bytes, want, limit);

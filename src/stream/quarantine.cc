@@ -91,7 +91,8 @@ Result<std::uint64_t> Quarantine::copy(const std::string& from, std::uint64_t of
   ByteVector buffer(kCopyBytes);
   std::uint64_t done = 0;
   while (done < bytes) {
-    const auto want = std::min<std::uint64_t>(buffer.size(), bytes - done);
+    const auto want =
+        static_cast<std::size_t>(std::min<std::uint64_t>(buffer.size(), bytes - done));
     WEIR_TRY(const std::size_t got,
              source->read_at(offset + done, MutableBytes(buffer).first(want)));
     if (got == 0) break;
