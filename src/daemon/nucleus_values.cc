@@ -17,7 +17,7 @@ std::string whole_number_text(const std::string& text) {
   const std::size_t begin = text.find_first_not_of(" \t");
   if (begin == std::string::npos) return {};
   const std::size_t end = text.find_last_not_of(" \t") + 1;
-  const std::string bare = text.substr(begin, end - begin);
+  std::string bare = text.substr(begin, end - begin);
   if (bare.find_first_not_of("0123456789.eE+-") != std::string::npos) return bare;
   if (bare.find_first_of(".eE") == std::string::npos) return bare;
   double number = 0;

@@ -286,6 +286,20 @@ class LifeTest(NucleusCase):
         self.assertNotIn("nucleus", weir.log())
 
 
+    def test_what_the_nucleus_gave_to_weir_is_shown_to_nobody(self):
+        nucleus = self.nucleus_with()
+        weir = self.weir(nucleus, config={"log": {"level": "trace"}})
+        self.let_in(weir)
+        eventually("RUNNING", lambda: nucleus.states)
+        for page in ("config", "status", "metrics"):
+            with urllib.request.urlopen(f"http://127.0.0.1:{weir.admin_port}/{page}", timeout=DEADLINE_S) as answer:
+                shown = answer.read().decode()
+            self.assertNotIn(Nucleus.SVCUID, shown)
+            if page == "config":
+                self.assertIn('"SVCUID"', shown)
+        self.assertNotIn(Nucleus.SVCUID, weir.log())
+
+
 class TelemetryTest(NucleusCase):
     def test_bytes_arrive_under_the_original_names(self):
         nucleus = self.nucleus_with()
