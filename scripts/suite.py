@@ -177,6 +177,21 @@ def stage_hardening():
     return [check("hardening of the release binary", ["scripts/check-hardening", "build/release/weir"], 60)]
 
 
+def stage_packages():
+    """The Debian package of the program that the suite has built, and the Dockerfile."""
+    return counted("packages", ["tests/packages/run"], 900)
+
+
+def stage_static():
+    return counted("static", ["tests/packages/foreign", "static"], 1200)
+
+
+def stage_cross():
+    """Weir is compiled once more for each: the longest of all stages, so .ci/run leaves it out."""
+    return [case for arch in ("arm64", "armhf")
+            for case in counted(f"cross-{arch}", ["tests/packages/foreign", arch], 3600)]
+
+
 def stage_lint():
     if not (BUILD / "fuzz" / "compile_commands.json").exists():
         configured = check("configure clang", ["cmake", "--preset", "fuzz"], 120)
@@ -272,6 +287,8 @@ SUITE = {
 REST = {
     "format": stage_format,
     "hardening": stage_hardening,
+    "packages": stage_packages,
+    "static": stage_static,
     "asan": stage_asan,
     "tsan": stage_tsan,
     "asan-e2e": stage_asan_e2e,
@@ -280,6 +297,7 @@ REST = {
     "cppcheck": stage_cppcheck,
     "fuzz": stage_fuzz,
     "campaigns": stage_campaigns,
+    "cross": stage_cross,
 }
 # They wait for processes, networks and disks, so clang-tidy runs beside them. No promise of theirs
 # depends on speed.
@@ -343,6 +361,8 @@ def main():
     parser.add_argument("stages", nargs="*", metavar="STAGE", help="run only these stages")
     parser.add_argument("--all", action="store_true", help="the suite, then the rest")
     parser.add_argument("--rest", action="store_true", help="only what --all adds")
+    parser.add_argument("--without", metavar="STAGE", action="append", default=[],
+                        help="leave this stage out")
     parser.add_argument("--list", action="store_true", help="name the stages")
     parser.add_argument("--record", metavar="FILE", help=argparse.SUPPRESS)
     parser.add_argument("--sum", nargs="+", metavar="FILE", help=argparse.SUPPRESS)
@@ -359,16 +379,19 @@ def main():
     if options.list:
         print("suite:", *SUITE, "\nrest: ", *REST)
         return 0
-    for name in options.stages:
+    for name in options.stages + options.without:
         if name not in SUITE and name not in REST:
             parser.error(f"there is no stage '{name}'; there are {' '.join([*SUITE, *REST])}")
 
     names = options.stages or [*([] if options.rest else SUITE),
                                *(REST if options.all or options.rest else [])]
+    names = [name for name in names if name not in options.without]
     record = pathlib.Path(options.record) if options.record else None
     if record:
         record.unlink(missing_ok=True)
     parts = ["build", "test"] + (["check"] if any(name in REST for name in names) else [])
+    parts += ["package"] if {"packages", "static", "cross"} & set(names) else []
+    parts += ["cross"] if "cross" in names else []
     if subprocess.run(["scripts/install-packages", *parts], cwd=ROOT).returncode != 0:
         return finish([Case("packages", False)])
     cases = run_stages(names)
