@@ -8,6 +8,7 @@
 #include "daemon/configuration_page.h"
 #include "daemon/doctor.h"
 #include "daemon/fsck.h"
+#include "daemon/salvage.h"
 #include "daemon/serve.h"
 #include "daemon/support_bundle.h"
 
@@ -87,17 +88,40 @@ Command validate_command() {
 }
 
 Command fsck_command() {
-  return {.name = "fsck",
-          .summary = "Read a store and say what is sound, torn or damaged, and where.",
-          .description =
-              "It changes nothing. Torn means an unfinished write at the end, which the "
-              "next start cuts off; nothing acknowledged is lost by it.",
-          .arguments = {{"DIR", "Directory of the store.", Kind::kDirectory}},
-          .flags = {cli::output_flag()},
-          .exits = {{cli::kOk, "sound or torn"}, {cli::kFailed, "damaged or not readable"}},
-          .run = [](const Arguments& arguments) {
-            return fsck(arguments.text("DIR"), arguments.text("--output") == "json");
-          }};
+  return {
+      .name = "fsck",
+      .summary = "Read a store and say what is sound, torn or damaged; or mend it, or save it.",
+      .description =
+          "Without --repair and --salvage it changes nothing. Torn means an unfinished write at "
+          "the end, which the next start cuts off; nothing acknowledged is lost by it.\n\n"
+          "weir starts on a damaged store all the same and serves what is readable. --repair is "
+          "for a store that is to be sound again, --salvage for a disk that is to be replaced.",
+      .arguments = {{"DIR", "Directory of the store.", Kind::kDirectory}},
+      .flags = {{"--repair", "",
+                 "Cut out damage, write definitions and state again from what is left, and move "
+                 "what cannot be read to a directory in the quarantine. Deletes nothing; weir must "
+                 "not run."},
+                {.names = "--salvage",
+                 .value = "OUT",
+                 .text = "Write every readable message to the new directory OUT, as sub -o json "
+                         "does, one file a stream; the store stays untouched.",
+                 .kind = Kind::kDirectory,
+                 .excludes = "--repair"},
+                cli::output_flag()},
+      .examples = {{"weir fsck /var/lib/weir"},
+                   {"weir fsck /var/lib/weir --salvage /mnt/usb/weir",
+                    "first, when a disk begins to fail"},
+                   {"weir fsck /var/lib/weir --repair"}},
+      .exits = {{cli::kOk, "sound or torn; with --repair: it is now; with --salvage: all is saved "
+                           "that can be read"},
+                {cli::kFailed, "damaged or not readable"}},
+      .more = "[When something is broken](recovery.md).",
+      .run = [](const Arguments& arguments) {
+        const std::string directory = arguments.text("DIR");
+        const bool as_json = arguments.text("--output") == "json";
+        if (const auto out = arguments.maybe("--salvage")) return salvage(directory, *out, as_json);
+        return arguments.has("--repair") ? repair(directory, as_json) : fsck(directory, as_json);
+      }};
 }
 
 Command doctor_command() {

@@ -1,11 +1,15 @@
 #include "daemon/fsck.h"
 
+#include "base/clock.h"
 #include "base/log.h"
+#include "daemon/process.h"
 #include "file/posix_file_system.h"
 #include "stream/check.h"
+#include "stream/repair.h"
 
 #include <cstdio>
 #include <fmt/format.h>
+#include <memory>
 #include <nlohmann/json.hpp>
 
 namespace weir::daemon {
@@ -124,7 +128,51 @@ void print_text(const std::string& directory, const StoreReport& report) {
              report.clean || report.in_use ? "" : ", not stopped in order");
 }
 
+/// Opens a store of ours, or says why not.
+std::unique_ptr<file::FileSystem> open_store(const std::string& directory) {
+  auto disk = file::open_posix(directory);
+  if (disk) return std::move(*disk);
+  fmt::print(stderr, "weir fsck: {}: {}\n", log::escaped(directory), disk.error().what);
+  return nullptr;
+}
+
 }  // namespace
+
+int repair(const std::string& directory, bool as_json) {
+  const auto disk = open_store(directory);
+  if (disk == nullptr) return 1;
+  SystemClock clock;
+  json changes = json::array();
+  const auto report = stream::repair_store(*disk, clock, boot_id(), [&](const std::string& what) {
+    changes.push_back(what);
+    // At once: who watches wants to see that something happens.
+    if (!as_json) fmt::print("{}\n", log::escaped(what, 2'048));
+    std::fflush(stdout);
+  });
+  if (!report) {
+    fmt::print(stderr, "weir fsck: {}: {}\n", log::escaped(directory), report.error().what);
+    return 1;
+  }
+  const Verdict now = report->after.worst();
+  if (as_json) {
+    const json out = {{"directory", directory},
+                      {"before", stream::verdict_name(report->before.worst())},
+                      {"verdict", stream::verdict_name(now)},
+                      {"changes", changes},
+                      {"quarantine", report->quarantine}};
+    fmt::print("{}\n", out.dump(2, ' ', false, json::error_handler_t::replace));
+  } else {
+    if (now != Verdict::kSound) print_text(directory, report->after);
+    fmt::print("{}: was {}, is {}{}\n", log::escaped(directory),
+               stream::verdict_name(report->before.worst()), stream::verdict_name(now),
+               report->changes == 0 ? "; nothing had to be changed" : "");
+    if (!report->quarantine.empty()) {
+      fmt::print("What was replaced or cannot be read is in {}/{}; nothing was deleted.\n",
+                 log::escaped(directory), report->quarantine);
+    }
+  }
+  return is_sound(now) ? 0 : 1;
+}
 
 int fsck(const std::string& directory, bool as_json) {
   auto disk = file::open_posix(directory);

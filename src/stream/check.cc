@@ -160,6 +160,8 @@ class StreamCheck {
     for (const file::Entry& entry : *names) {
       FileReport file;
       file.path = layout::join(directory, entry.name);
+      const bool is_file = entry.kind == file::EntryKind::kFile;
+      if (is_file && layout::note_number_from(entry.name)) continue;
       if (!layout::cursor_number_from(entry.name) || entry.kind != file::EntryKind::kFile) {
         report_.unknown.push_back(file.path);
         continue;
@@ -234,10 +236,15 @@ Verdict StoreReport::worst() const {
   return worst;
 }
 
-Result<StoreReport> check_store(file::FileSystem& disk) {
+Result<void> is_store(file::FileSystem& disk) {
   WEIR_TRY(const auto names, disk.list(""));
   if (names.empty()) return fail(Errc::kNotFound, "the directory is empty: there is no store");
-  WEIR_RETURN_IF_ERROR(Store::check_format(disk));
+  return Store::check_format(disk);
+}
+
+Result<StoreReport> check_store(file::FileSystem& disk) {
+  WEIR_RETURN_IF_ERROR(is_store(disk));
+  WEIR_TRY(const auto names, disk.list(""));
   StoreReport report;
   std::unique_ptr<file::Lock> held;
   const bool has_lock = std::any_of(names.begin(), names.end(), [](const file::Entry& entry) {

@@ -60,6 +60,10 @@ struct StoreReport {
   [[nodiscard]] Verdict worst() const;
 };
 
+/// Whether there is a store in a format this weir knows, without looking further. Errors: as
+/// `check_store`.
+Result<void> is_store(file::FileSystem& disk);
+
 /// Looks through a store, every byte of every segment, and changes nothing. Works on a store that
 /// is in use and on a read-only file system. Errors: kConflict (not a store), kUnsupported (newer
 /// format), kNotFound (empty directory), kIo. Blocks: on disk, as long as reading it all takes.

@@ -310,6 +310,8 @@ bool ManagedStream::store_end() {
   state.last_end_offset = last ? last->end_offset() : 0;
   state.last_newest_append_ms = last ? last->newest_append_ms : 0;
   state.next = last ? last->next() : SequenceNumber(0);
+  // Numbers behind the end may have been shown, though what had them is lost.
+  if (next_ > state.next) state.at_least = std::max(state.at_least, next_);
   state.durable = log_->durable_end();
   state.floor = std::max(state.floor, first_number());
   if (state == before && state_->durable()) return true;

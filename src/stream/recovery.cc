@@ -326,6 +326,7 @@ class Recovery {
                                                " were lost: their segments are gone");
     shared_->lost_to_damage->add(static_cast<std::uint64_t>(end - state.floor));
     state.floor = first;
+    out_.state_durable = false;  // told once, not at every start
   }
 
   void note_power_cut(const Segment& segment, const segment::Scan& scan,

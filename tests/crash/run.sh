@@ -46,6 +46,7 @@ campaign kill --stores $((3 * rounds)) --kills 12
 campaign faults --points "$rounds" --starts $((1 + rounds > 6 ? 6 : 1 + rounds))
 campaign full_disk --seeds "$rounds"
 campaign damage --stores $((20 * rounds))
+campaign repair --stores $((13 * rounds))
 campaign power_cut --disks "$rounds" --cuts 8
 
 if [ -n "$report" ]; then
