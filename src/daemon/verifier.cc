@@ -75,7 +75,7 @@ Result<std::unique_ptr<server::Verifier>> make_verifier(const Config& config, Cl
 void ReplaceableVerifier::verify(std::string token, Done done) {
   const auto present = verifier_;
   present->verify(std::move(token),
-                  [present, done = std::move(done)](auto verdict, std::string why) {
+                  [present, done = std::move(done)](TokenVerdict verdict, std::string why) {
                     done(verdict, std::move(why));
                   });
 }

@@ -156,9 +156,11 @@ TEST_F(ComponentTest, tells_its_port_then_that_it_runs_then_its_last_bytes) {
 TEST_F(ComponentTest, judges_for_many_threads_at_once) {
   SmallNucleus nucleus(directory_.path("ipc.socket"));
   auto component = start();
+  constexpr int kThreads = 8;
   std::vector<std::thread> threads;
+  threads.reserve(kThreads);
   std::atomic<int> right{0};
-  for (int i = 0; i < 8; ++i) {
+  for (int i = 0; i < kThreads; ++i) {
     threads.emplace_back([&, i] {
       for (int round = 0; round < 50; ++round) {
         const bool good = (i + round) % 3 == 0;

@@ -34,18 +34,18 @@ Message reply(std::int32_t type, std::int32_t flags, std::int32_t stream, std::s
 // A component's side of a conversation; the test is the nucleus.
 class SessionTest : public ::testing::Test {
  protected:
-  Session session{"SVCUID-OF-WEIR"};
-  ManualClock clock;
-  Decoder heard;
-  std::vector<std::string> outcomes;
+  Session session_{"SVCUID-OF-WEIR"};
+  ManualClock clock_;
+  Decoder heard_;
+  std::vector<std::string> outcomes_;
 
-  // What the session sent since the last call.
+  // What the session_ sent since the last call.
   std::vector<Message> sent() {
-    heard.append(session.output());
-    session.output().clear();
+    heard_.append(session_.output());
+    session_.output().clear();
     std::vector<Message> messages;
     while (true) {
-      auto next = heard.next();
+      auto next = heard_.next();
       EXPECT_TRUE(next);
       if (!next || !*next) return messages;
       messages.push_back(std::move(**next));
@@ -54,30 +54,30 @@ class SessionTest : public ::testing::Test {
   Result<void> say(const Message& message) {
     const auto bytes = encode(message);
     EXPECT_TRUE(bytes);
-    return session.on_bytes(clock.now(), *bytes);
+    return session_.on_bytes(clock_.now(), *bytes);
   }
   void connect() {
-    session.on_open(clock.now());
+    session_.on_open(clock_.now());
     sent();
     EXPECT_TRUE(say(reply(5, 1, 0, "")));
-    EXPECT_TRUE(session.accepted());
+    EXPECT_TRUE(session_.accepted());
   }
   void ask(const std::string& name, Duration patience = seconds(5)) {
-    session.ask({name, "{}", clock.now() + patience, [this, name](const Answer& answer) {
-                   const char* kind = answer.kind == Answer::Kind::kOk        ? "ok"
-                                      : answer.kind == Answer::Kind::kRefused ? "refused"
-                                                                              : "unanswered";
-                   outcomes.push_back(name + " " + kind + " " + answer.error + " " + answer.text);
-                 }});
+    session_.ask({name, "{}", clock_.now() + patience, [this, name](const Answer& answer) {
+                    const char* kind = answer.kind == Answer::Kind::kOk        ? "ok"
+                                       : answer.kind == Answer::Kind::kRefused ? "refused"
+                                                                               : "unanswered";
+                    outcomes_.push_back(name + " " + kind + " " + answer.error + " " + answer.text);
+                  }});
   }
   Result<void> wait(Duration time) {
-    clock.advance(time);
-    return session.on_time(clock.now());
+    clock_.advance(time);
+    return session_.on_time(clock_.now());
   }
 };
 
 TEST_F(SessionTest, greets_with_its_token) {
-  session.on_open(clock.now());
+  session_.on_open(clock_.now());
   const auto messages = sent();
   ASSERT_THAT(messages, SizeIs(1));
   ASSERT_THAT(messages[0].headers, SizeIs(4));
@@ -86,12 +86,12 @@ TEST_F(SessionTest, greets_with_its_token) {
   EXPECT_EQ(messages[0].headers[2], (Header{":stream-id", std::int32_t{0}}));
   EXPECT_EQ(messages[0].headers[3], (Header{":version", std::string("0.1.0")}));
   EXPECT_EQ(json::parse(messages[0].payload), (json{{"authToken", "SVCUID-OF-WEIR"}}));
-  EXPECT_FALSE(session.accepted());
+  EXPECT_FALSE(session_.accepted());
 }
 
 TEST_F(SessionTest, asks_nothing_before_it_is_let_in) {
   ask("UpdateState");
-  session.on_open(clock.now());
+  session_.on_open(clock_.now());
   EXPECT_THAT(sent(), SizeIs(1));
   EXPECT_TRUE(say(reply(5, 1, 0, "")));
   const auto messages = sent();
@@ -105,20 +105,20 @@ TEST_F(SessionTest, asks_nothing_before_it_is_let_in) {
 }
 
 TEST_F(SessionTest, is_told_why_it_is_not_let_in) {
-  session.on_open(clock.now());
+  session_.on_open(clock_.now());
   const auto refused = say(reply(5, 0, 0, ""));
   ASSERT_FALSE(refused);
   EXPECT_THAT(refused.error().what, HasSubstr("SVCUID"));
-  session.on_lost("closed");
-  session.on_open(clock.now());
+  session_.on_lost("closed");
+  session_.on_open(clock_.now());
   const auto given_up = say(reply(6, 0, 0, R"({"message":"go away"})"));
   ASSERT_FALSE(given_up);
   EXPECT_THAT(given_up.error().what, HasSubstr("go away"));
 }
 
 TEST_F(SessionTest, does_not_wait_for_ever_to_be_let_in) {
-  session.on_open(clock.now());
-  EXPECT_EQ(session.next_event(), clock.now() + Session::kGreetingPatience);
+  session_.on_open(clock_.now());
+  EXPECT_EQ(session_.next_event(), clock_.now() + Session::kGreetingPatience);
   EXPECT_TRUE(wait(Session::kGreetingPatience - milliseconds(1)));
   EXPECT_FALSE(wait(milliseconds(1)));
 }
@@ -133,9 +133,9 @@ TEST_F(SessionTest, pairs_answers_with_requests_in_any_order) {
   EXPECT_TRUE(say(reply(1, 2, 1, R"({"_errorCode":"X","_message":"no\nway"})",
                         "aws.greengrass#InvalidTokenError")));
   EXPECT_TRUE(say(reply(0, 2, 2, "{}")));
-  EXPECT_THAT(outcomes, ElementsAre("Three ok  {\"n\":3}", "One refused InvalidTokenError no\\nway",
-                                    "Two ok  {}"));
-  EXPECT_TRUE(session.quiet());
+  EXPECT_THAT(outcomes_, ElementsAre("Three ok  {\"n\":3}",
+                                     "One refused InvalidTokenError no\\nway", "Two ok  {}"));
+  EXPECT_TRUE(session_.quiet());
 }
 
 TEST_F(SessionTest, takes_errors_of_every_shape) {
@@ -146,7 +146,7 @@ TEST_F(SessionTest, takes_errors_of_every_shape) {
   EXPECT_TRUE(say(reply(1, 2, 2, "Unsupported operation", "aws.greengrass#ServiceError")));
   EXPECT_TRUE(say(reply(7, 2, 3, "")));
   EXPECT_TRUE(say(reply(6, 2, 4, "\xff{", "")));
-  EXPECT_THAT(outcomes,
+  EXPECT_THAT(outcomes_,
               ElementsAre("A refused ServiceError {\"_errorCode\":\"ServiceError\"}",
                           "B refused ServiceError Unsupported operation",
                           "C refused an error without a name ", HasSubstr("D refused  \\xff{")));
@@ -167,14 +167,14 @@ TEST_F(SessionTest, gives_up_a_late_answer_and_ignores_it_when_it_comes) {
   ask("Slow", seconds(2));
   ask("Other", seconds(9));
   sent();
-  clock.advance(seconds(1));
+  clock_.advance(seconds(1));
   EXPECT_TRUE(say(reply(2, 0, 0, "")));  // it is alive
   EXPECT_TRUE(wait(seconds(1)));
-  EXPECT_THAT(outcomes, ElementsAre(HasSubstr("Slow unanswered  the nucleus did not answer")));
+  EXPECT_THAT(outcomes_, ElementsAre(HasSubstr("Slow unanswered  the nucleus did not answer")));
   EXPECT_TRUE(say(reply(0, 2, 1, "{}")));
-  EXPECT_THAT(outcomes, SizeIs(1));
+  EXPECT_THAT(outcomes_, SizeIs(1));
   EXPECT_TRUE(say(reply(0, 2, 2, "{}")));
-  EXPECT_THAT(outcomes, SizeIs(2));
+  EXPECT_THAT(outcomes_, SizeIs(2));
 }
 
 TEST_F(SessionTest, gives_up_a_connection_that_is_silent) {
@@ -184,7 +184,7 @@ TEST_F(SessionTest, gives_up_a_connection_that_is_silent) {
   const auto silent = wait(seconds(2));
   ASSERT_FALSE(silent);
   EXPECT_THAT(silent.error().what, HasSubstr("does not answer"));
-  EXPECT_THAT(outcomes, SizeIs(1));
+  EXPECT_THAT(outcomes_, SizeIs(1));
 }
 
 TEST_F(SessionTest, fails_what_was_sent_when_the_connection_is_lost_and_keeps_what_was_not) {
@@ -192,9 +192,9 @@ TEST_F(SessionTest, fails_what_was_sent_when_the_connection_is_lost_and_keeps_wh
   for (std::size_t i = 0; i < kInFlightMax; ++i) ask("Sent");
   ask("Waiting");
   sent();
-  session.on_lost("gone");
-  EXPECT_THAT(outcomes, SizeIs(kInFlightMax));
-  EXPECT_EQ(outcomes[0], "Sent unanswered  gone");
+  session_.on_lost("gone");
+  EXPECT_THAT(outcomes_, SizeIs(kInFlightMax));
+  EXPECT_EQ(outcomes_[0], "Sent unanswered  gone");
   connect();
   const auto messages = sent();
   ASSERT_THAT(messages, SizeIs(1));
@@ -204,22 +204,22 @@ TEST_F(SessionTest, fails_what_was_sent_when_the_connection_is_lost_and_keeps_wh
 
 TEST_F(SessionTest, tells_who_waits_for_a_nucleus_that_is_not_there) {
   ask("Early", seconds(3));
-  EXPECT_EQ(session.next_event(), clock.now() + seconds(3));
+  EXPECT_EQ(session_.next_event(), clock_.now() + seconds(3));
   EXPECT_TRUE(wait(seconds(3)));
-  EXPECT_THAT(outcomes, ElementsAre(HasSubstr("Early unanswered  the nucleus cannot be reached")));
+  EXPECT_THAT(outcomes_, ElementsAre(HasSubstr("Early unanswered  the nucleus cannot be reached")));
 }
 
 TEST_F(SessionTest, may_be_asked_again_from_within_an_answer) {
   connect();
   int rounds = 0;
   std::function<void(const Answer&)> again = [&](const Answer&) {
-    if (++rounds < 3) session.ask({"Again", "{}", clock.now() + seconds(5), again});
+    if (++rounds < 3) session_.ask({"Again", "{}", clock_.now() + seconds(5), again});
   };
-  session.ask({"Again", "{}", clock.now() + seconds(5), again});
+  session_.ask({"Again", "{}", clock_.now() + seconds(5), again});
   EXPECT_TRUE(say(reply(0, 2, 1, "{}")));
   EXPECT_TRUE(say(reply(0, 2, 2, "{}")));
   EXPECT_EQ(rounds, 2);
-  session.on_lost("gone");
+  session_.on_lost("gone");
   EXPECT_EQ(rounds, 3);
 }
 
@@ -245,29 +245,29 @@ TEST_F(SessionTest, leaves_a_nucleus_that_breaks_the_rules) {
     ask("Asked");
     sent();
     EXPECT_FALSE(say(wrong));
-    EXPECT_THAT(outcomes, IsEmpty());
-    session.on_lost("left");
-    EXPECT_THAT(outcomes, SizeIs(1));
-    outcomes.clear();
+    EXPECT_THAT(outcomes_, IsEmpty());
+    session_.on_lost("left");
+    EXPECT_THAT(outcomes_, SizeIs(1));
+    outcomes_.clear();
   }
 }
 
 TEST_F(SessionTest, never_mistakes_garbage_for_being_let_in) {
   for (const char* garbage : {"HTTP/1.1 400 Bad Request\r\n\r\n", "\0\0\0\0\0\0\0\0\0\0\0\0\0"}) {
-    session.on_open(clock.now());
+    session_.on_open(clock_.now());
     sent();
-    EXPECT_FALSE(session.on_bytes(clock.now(), std::string_view(garbage, 13)));
-    EXPECT_FALSE(session.accepted());
-    session.on_lost("garbage");
+    EXPECT_FALSE(session_.on_bytes(clock_.now(), std::string_view(garbage, 13)));
+    EXPECT_FALSE(session_.accepted());
+    session_.on_lost("garbage");
   }
 }
 
 TEST_F(SessionTest, leaves_nobody_without_an_answer_when_it_stops) {
   connect();
   for (std::size_t i = 0; i < kInFlightMax + 3; ++i) ask("R");
-  session.stop("weir stops");
-  EXPECT_THAT(outcomes, SizeIs(kInFlightMax + 3));
-  EXPECT_TRUE(session.quiet());
+  session_.stop("weir stops");
+  EXPECT_THAT(outcomes_, SizeIs(kInFlightMax + 3));
+  EXPECT_TRUE(session_.quiet());
 }
 
 }  // namespace
