@@ -23,7 +23,8 @@ constexpr std::array kBundles = {
 // OpenSSL and curl are built for Debian's place; where that is absent they look into this variable.
 void find_authorities() {
   const char* variable = ::X509_get_default_cert_file_env();
-  if (std::getenv(variable) != nullptr || std::getenv(::X509_get_default_cert_dir_env()) != nullptr) {
+  if (std::getenv(variable) != nullptr ||
+      std::getenv(::X509_get_default_cert_dir_env()) != nullptr) {
     return;
   }
   if (::access(::X509_get_default_cert_file(), R_OK) == 0) return;
@@ -34,8 +35,8 @@ void find_authorities() {
   }
 }
 
-// What /etc/nsswitch.conf names beside files and DNS are libraries of that system's own glibc, which
-// cannot be loaded into a program that brings another one.
+// What /etc/nsswitch.conf names beside files and DNS are libraries of that system's own glibc,
+// which cannot be loaded into a program that brings another one.
 void resolve_without_plugins() {
   ::__nss_configure_lookup("hosts", "files dns");
   for (const char* database : {"passwd", "group", "services", "protocols"}) {
