@@ -18,6 +18,8 @@ constexpr Duration kLookMax = std::chrono::seconds(10);
 constexpr int kLookShare = 250;
 // A reader hears the time at least so often, and knows by that that weir is alive.
 constexpr Duration kBeat = std::chrono::seconds(10);
+// Before this much was seen of the disk, nothing is said about when it will be full.
+constexpr Duration kDiskSeenMin = std::chrono::minutes(5);
 // Of these many streams that went away a reader hears one by one; beyond, it begins anew.
 constexpr std::size_t kGoneMax = 1'000;
 constexpr std::size_t kNumbersMax = 200;
@@ -31,9 +33,11 @@ std::int64_t in_steps_of(std::int64_t value, std::int64_t step) { return value /
 
 void Rate::add(double amount, double seconds) {
   if (seconds <= 0) return;
-  constexpr double kNothing = 0.005;
-  value_ += (1 - std::exp(-seconds / kMemorySeconds)) * (amount / seconds - value_);
-  if (amount == 0 && std::abs(value_) < kNothing) value_ = 0;
+  // By then it is down to a quarter of a percent, and would creep on for ever.
+  constexpr double kForgottenAfter = 6;
+  value_ += (1 - std::exp(-seconds / memory_seconds_)) * (amount / seconds - value_);
+  quiet_seconds_ = amount == 0 ? quiet_seconds_ + seconds : 0;
+  if (quiet_seconds_ > kForgottenAfter * memory_seconds_) value_ = 0;
 }
 
 double seconds_until_gone(std::int64_t amount, double per_second) {
@@ -57,6 +61,7 @@ void Feed::look() {
   const Instant began = clock_.now();
   const double seconds = looks_ == 0 ? 0 : as_seconds(began - looked_);
   looked_ = began;
+  if (looks_ == 0) first_look_ = began;
   ++looks_;
   std::uint64_t after = 0;
   while (auto stream = sources_.next_stream(after)) {
@@ -111,7 +116,8 @@ void Feed::look_at(const StreamFigures& stream, double seconds) {
   state.digest = digest;
 }
 
-void Feed::look_at(ExportState& state, const ExportFigures& figures, double seconds, bool is_new) {
+void Feed::look_at(ExportState& state, const ExportFigures& figures, double seconds,
+                   bool is_new) const {
   if (is_new) {
     state.exported_at_step = figures.exported_messages;
   } else {
@@ -120,6 +126,12 @@ void Feed::look_at(ExportState& state, const ExportFigures& figures, double seco
     };
     state.out.add(more(figures.exported_messages, state.exported_messages), seconds);
     state.out_bytes.add(more(figures.exported_bytes, state.exported_bytes), seconds);
+  }
+  // What the engine tells is the time of the last try, which is another thing after a failure.
+  if (figures.failures_in_a_row == 0 && figures.exported_messages > 0) {
+    state.last_sent_ms = figures.last_export_ms;
+  } else if (!is_new && figures.exported_messages > state.exported_messages) {
+    state.last_sent_ms = clock_.wall_ms();
   }
   state.exported_messages = figures.exported_messages;
   state.exported_bytes = figures.exported_bytes;
@@ -229,7 +241,7 @@ void Feed::write_export(JsonText& json, const ExportState& state, const ExportFi
       .member_if("oldest_ms", one.oldest_waiting_ms)
       .member("sent", one.exported_messages)
       .member("last", one.last_exported)
-      .member_if("last_ms", one.last_export_ms)
+      .member_if("last_ms", state.last_sent_ms)
       .member_if("skipped", one.skipped_messages)
       .member_if("dead_letters", one.dead_letters)
       .member_if("lost", one.lost_messages)
@@ -261,8 +273,8 @@ std::string Feed::weir_json() const {
       .flag_if("payloads_need_token", terms_.payloads_need_token);
   // Below a mebibyte in a minute it is noise of other programs.
   constexpr double kWorthSaying = static_cast<double>(kMiB) / 60;
-  json.key("disk_full_s")
-      .rate(disk_use < kWorthSaying ? 0 : seconds_until_gone(weir_.disk_free_bytes, disk_use));
+  const bool says = looked_ - first_look_ >= kDiskSeenMin && disk_use >= kWorthSaying;
+  json.key("disk_full_s").rate(says ? seconds_until_gone(weir_.disk_free_bytes, disk_use) : 0);
   json.key("credentials").open('[');
   for (const auto& one : weir_.credentials) {
     json.open('{').member_if("role", one.role).member_if("source", one.source);

@@ -17,14 +17,16 @@
 
 namespace weir::admin {
 
-/// A rate that forgets: what happened `kMemory` ago counts a third of what happens now.
+/// A rate that forgets: what happened `memory` ago counts a third of what happens now.
 class Rate {
  public:
-  static constexpr double kMemorySeconds = 10;
+  explicit Rate(double memory_seconds = 10) : memory_seconds_(memory_seconds) {}
   void add(double amount, double seconds);
   [[nodiscard]] double per_second() const { return value_; }
 
  private:
+  double memory_seconds_;
+  double quiet_seconds_ = 0;  // how long nothing has happened
   double value_ = 0;
 };
 
@@ -68,6 +70,7 @@ class Feed {
     std::int64_t waiting_messages = 0;
     std::int64_t exported_at_step = 0;
     std::int64_t next_try_ms = 0;
+    std::int64_t last_sent_ms = 0;
     History sent;
     History waiting;
   };
@@ -79,7 +82,7 @@ class Feed {
     std::uint64_t seen = 0;  ///< the look that met it last
     Rate in;
     Rate in_bytes;
-    Rate growth;
+    Rate growth{60};
     std::int64_t next = 0;
     std::int64_t oldest = 0;
     std::int64_t bytes = 0;
@@ -93,8 +96,7 @@ class Feed {
   void look();
   void look_if_due();
   void look_at(const StreamFigures& stream, double seconds);
-  static void look_at(ExportState& state, const ExportFigures& figures, double seconds,
-                      bool is_new);
+  void look_at(ExportState& state, const ExportFigures& figures, double seconds, bool is_new) const;
   void look_at_weir(double seconds);
   void forget_what_is_gone();
   static void write_row(JsonText& json, const StreamState& state, const StreamFigures& stream);
@@ -116,7 +118,9 @@ class Feed {
   std::vector<std::pair<std::uint64_t, std::uint64_t>> gone_;  // version, stream; bounded
   std::uint64_t gone_complete_since_ = 0;                      // readers that are older begin anew
   WeirFigures weir_;
-  Rate disk_use_;
+  // Others write to the disk too, and in fits: only what lasts is worth a warning.
+  Rate disk_use_{600};
+  Instant first_look_;
   std::uint64_t weir_version_ = 0;
   std::size_t weir_digest_ = 0;
 };

@@ -124,7 +124,7 @@ TEST_F(FeedTest, a_rate_falls_to_nothing_and_then_nothing_is_told) {
   const std::string busy = a_second_later(*reader);
   EXPECT_THAT(busy, ::testing::ContainsRegex("\"in\":(39\\.[0-9]|40),"));
   std::string last = busy;
-  for (int i = 0; i < 300; ++i) {
+  for (int i = 0; i < 400; ++i) {
     const std::string news = a_second_later(*reader);
     if (news.find("event: rows") != std::string::npos) last = news;
   }
@@ -135,11 +135,13 @@ TEST_F(FeedTest, a_rate_falls_to_nothing_and_then_nothing_is_told) {
 TEST_F(FeedTest, says_when_an_export_has_drained_and_a_stream_is_full) {
   auto& one = add_export(add(1, "pumps"), "cloud");
   one.waiting_messages = 10'000;
-  streams_[1].bytes = 500'000;
+  constexpr int kSeconds = 600;
+  streams_[1].bytes_max = 1'400'000;
+  streams_[1].bytes = 1'000'000 - kSeconds * 1'000;
   const auto reader = feed_->reader();
   told(*reader);
   std::string news;
-  for (int i = 0; i < 100; ++i) {
+  for (int i = 0; i < kSeconds; ++i) {
     streams_[1].next += 10;
     streams_[1].bytes += 1'000;
     streams_[1].exports[0].exported_messages += 30;
@@ -152,6 +154,37 @@ TEST_F(FeedTest, says_when_an_export_has_drained_and_a_stream_is_full) {
   EXPECT_EQ(seconds_until_gone(10, 0), 0);
   EXPECT_EQ(seconds_until_gone(10, -3), 0);
   EXPECT_EQ(seconds_until_gone(10, 4), 2.5);
+}
+
+TEST_F(FeedTest, a_try_that_failed_sent_nothing) {
+  auto& one = add_export(add(1, "pumps"), "cloud");
+  one.exported_messages = 5;
+  one.last_export_ms = 1'000;
+  const auto reader = feed_->reader();
+  EXPECT_THAT(told(*reader), HasSubstr("\"last_ms\":1000"));
+  streams_[1].exports[0].failures_in_a_row = 1;
+  streams_[1].exports[0].last_export_ms = 99'000;
+  EXPECT_THAT(a_second_later(*reader), HasSubstr("\"last_ms\":1000"));
+  // A part was taken, the rest refused.
+  streams_[1].exports[0].exported_messages = 6;
+  const std::string news = a_second_later(*reader);
+  EXPECT_THAT(news, HasSubstr("\"last_ms\":" + std::to_string(clock_.wall_ms())));
+}
+
+TEST_F(FeedTest, a_disk_is_said_to_fill_up_only_when_that_lasts) {
+  weir_.disk_free_bytes = std::int64_t{100} << 30;
+  const auto reader = feed_->reader();
+  std::string all = told(*reader);
+  for (int i = 0; i < 240; ++i) {
+    weir_.disk_free_bytes -= std::int64_t{50} << 20;
+    all += a_second_later(*reader);
+  }
+  EXPECT_THAT(all, Not(::testing::ContainsRegex("\"disk_full_s\":[1-9]"))) << "too early";
+  for (int i = 0; i < 4'000 && weir_.disk_free_bytes > std::int64_t{60} << 30; ++i) {
+    weir_.disk_free_bytes -= std::int64_t{10} << 20;
+    all = a_second_later(*reader);
+  }
+  EXPECT_THAT(all, ::testing::ContainsRegex("\"disk_full_s\":[1-9]"));
 }
 
 TEST_F(FeedTest, a_countdown_that_trembles_is_no_news) {

@@ -17,19 +17,21 @@ export function spark(points, width, height) {
   return path;
 }
 
-const PLOT = { width: 640, height: 150, left: 56, right: 8, top: 10, bottom: 22 };
+const PLOT = { width: 640, height: 150, left: 84, right: 10, top: 12, bottom: 26 };
 
-function niceTop(top) {
+// A top for the scale whose half is a round number too.
+function niceTop(top, base) {
   if (top <= 0) return 1;
-  const unit = 10 ** Math.floor(Math.log10(top));
-  return [1, 2, 2.5, 5, 10].map((f) => f * unit).find((v) => v >= top);
+  const large = base === 10 ? 1 : base ** Math.floor(Math.log(top) / Math.log(base));
+  const unit = large * 10 ** Math.floor(Math.log10(top / large));
+  return [1, 2, 4, 6, 8, 10].map((f) => f * unit).find((v) => v >= top) ?? top;
 }
 
 // A chart of one or two series that share a scale: [{name, points, kind}], newest point at `endMs`.
-export function chart(title, series, { stepMs, length, endMs, unit }) {
+export function chart(title, series, { stepMs, length, known, endMs, unit, base = 10 }) {
   const { width, height, left, right, top, bottom } = PLOT;
-  const lists = series.map((s) => (Array.isArray(s.points) ? s.points.slice(-length) : Array(length).fill(s.points)));
-  const most = niceTop(Math.max(0, ...lists.flat().map((p) => p || 0)));
+  const lists = series.map((s) => (Array.isArray(s.points) ? s.points.slice(-length) : Array(Math.min(known, length)).fill(s.points)));
+  const most = niceTop(Math.max(0, ...lists.flat().map((p) => p || 0)), base);
   const x = (i, list) => left + ((length - list.length + i) / (length - 1)) * (width - left - right);
   const y = (p) => top + (1 - p / most) * (height - top - bottom);
   const picture = svg('svg', { viewBox: `0 0 ${width} ${height}`, class: 'chart', role: 'img', 'aria-label': title });

@@ -159,7 +159,7 @@ function showNotices() {
   const all = [];
   for (const one of weir.unavailable || []) all.push(['bad', `Stream ${visible(one.name || 'without a readable name')} could not be opened`, visible(one.reason)]);
   for (const one of weir.connectors || []) {
-    if (one.state !== 'connected') all.push([one.state === 'broken' ? 'bad' : 'warn', `Connector ${visible(one.name)} is ${one.state}`, visible(one.reason || '')]);
+    if (one.state !== 'connected') all.push([one.state === 'broken' ? 'bad' : 'warn', `Connector ${visible(one.name)} is ${visible(one.state)}`, visible(one.reason || '')]);
   }
   for (const one of weir.credentials || []) if (one.error) all.push(['warn', `Credentials${one.role ? ` of ${visible(one.role)}` : ''} were not renewed`, visible(one.error)]);
   if (weir.starting) all.push(['warn', 'weir is starting', 'It takes no messages yet.']);
@@ -191,7 +191,7 @@ function showAround(at) {
   }
   if (!(weir.credentials || []).length) facts.push(fact('Credentials', 'not needed so far'));
   for (const one of weir.connectors || []) {
-    facts.push(fact(`Connector ${visible(one.name)}`, `${one.state}, ${visible(one.broker)}`, one.unacknowledged ? `, ${count(one.unacknowledged)} not acknowledged` : ''));
+    facts.push(fact(`Connector ${visible(one.name)}`, `${visible(one.state)}, ${visible(one.broker)}`, one.unacknowledged ? `, ${count(one.unacknowledged)} not acknowledged` : ''));
   }
   facts.push(fact('Programs connected', count(weir.connections || 0), ` on port ${weir.port}`));
   facts.push(fact('Store', visible(weir.store || '')));

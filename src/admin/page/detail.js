@@ -72,7 +72,7 @@ export class Detail {
       ['Coming in', `${rate(data.in)}, ${bytes(data.in_bytes)}/s`],
       ['Stored', `${bytes(data.bytes)} of ${bytes(data.bytes_max)}, ${data.memory ? 'in memory' : 'on disk'}`],
       ['Messages', empty ? 'none' : `${count(data.next - data.oldest)}, #${data.oldest} to #${data.next - 1}`],
-      ['Oldest', empty ? '–' : `${ago(data.oldest_ms, at)} ago, ${moment(data.oldest_ms)}`],
+      ['Oldest', empty || !data.oldest_ms ? '–' : `${ago(data.oldest_ms, at)} ago, ${moment(data.oldest_ms)}`],
       ['Newest', data.newest_ms ? `${ago(data.newest_ms, at)} ago, ${moment(data.newest_ms)}` : '–'],
       ['When full', data.overwrites ? 'the oldest are overwritten' : 'appends are refused'],
       ['Full in', data.full_s ? span(data.full_s) : 'not at the present rate'],
@@ -123,18 +123,18 @@ export class Detail {
     card.one = one;
     card.paused = Boolean(one.paused);
     card.node.dataset.level = LEVELS[judged.level];
-    setText(card.word, judged.word);
+    setText(card.word, visible(judged.word));
     setText(card.why, visible(judged.why || ''));
     const facts = [
       ['Waiting', one.waiting ? `${count(one.waiting)} messages, ${bytes(one.waiting_bytes || 0)}` : 'nothing'],
-      one.waiting && ['Oldest waits', `${ago(one.oldest_ms, at)}, since ${moment(one.oldest_ms)}`],
+      one.waiting && one.oldest_ms && ['Oldest waits', `${ago(one.oldest_ms, at)}, since ${moment(one.oldest_ms)}`],
       ['Going out', `${rate(one.out)}, ${bytes(one.out_bytes)}/s`],
       one.waiting && ['Drained in', one.drain_s ? span(one.drain_s) : left(one, judged) || '–'],
-      ['Last sent', one.last_ms ? `#${one.last}, ${ago(one.last_ms, at)} ago` : one.last >= 0 ? `#${one.last}` : 'nothing yet'],
+      ['Last sent', one.last < 0 ? 'nothing yet' : one.last_ms ? `#${one.last}, ${ago(one.last_ms, at)} ago` : `#${one.last}`],
       ['Sent in all', `${count(one.sent)} messages`],
-      one.failures && ['Failed', `${count(one.failures)} times in a row (${one.failure})`],
-      one.next_try_ms > at && ['Next try', `in ${span((one.next_try_ms - at) / 1000)}`],
-      one.error && ['Last error', visible(one.error)],
+      one.failures && ['Failed', `${count(one.failures)} times in a row (${visible(one.failure || '')})`],
+      one.next_try_ms > at + 1000 && ['Next try', `in ${span((one.next_try_ms - at) / 1000)}`],
+      one.error && !(judged.why || '').startsWith(one.error) && ['Last error', visible(one.error)],
       one.redirected_to && ['Redirected to', visible(one.redirected_to)],
       one.lost && ['Overwritten unsent', `${count(one.lost)} messages`],
       one.skipped && ['Refused and dropped', `${count(one.skipped)} messages`],
@@ -186,7 +186,9 @@ export class Detail {
     if (!this.history) return;
     const { stream, now_ms: endMs, step_ms, long_step_ms } = this.history;
     const key = this.range === 'long' ? '_long' : '';
-    const scale = { stepMs: this.range === 'long' ? long_step_ms : step_ms, length: POINTS[this.range], endMs };
+    const stepMs = this.range === 'long' ? long_step_ms : step_ms;
+    const known = Math.ceil((endMs - this.weir().started_ms) / stepMs) + 1;
+    const scale = { stepMs, length: POINTS[this.range], known, endMs };
     const perSecond = (n) => rate(n);
     const rates = [{ name: 'in', kind: 'one', points: stream[`in${key}`] }];
     const first = stream.exports[0];
@@ -196,7 +198,7 @@ export class Detail {
       if (stream.exports.length > 1) made.push(chart(`Sent by ${visible(one.name)}`, [{ name: 'out', kind: 'two', points: one[`out${key}`] }], { ...scale, unit: perSecond }));
       made.push(chart(`Waiting for ${visible(one.name)}`, [{ name: 'waiting', kind: 'three', points: one[`waiting${key}`] }], { ...scale, unit: short }));
     }
-    made.push(chart('Stored', [{ name: 'stored', kind: 'one', points: stream[`bytes${key}`] }], { ...scale, unit: bytes }));
+    made.push(chart('Stored', [{ name: 'stored', kind: 'one', points: stream[`bytes${key}`] }], { ...scale, unit: bytes, base: 1024 }));
     this.charts.replaceChildren(...made);
   }
 }

@@ -17,13 +17,13 @@ export function short(n) {
 }
 
 function three(n) {
-  return n >= 100 ? n.toFixed(0) : n >= 10 ? n.toFixed(1) : n.toFixed(2);
+  return n >= 99.95 ? n.toFixed(0) : n >= 9.995 ? n.toFixed(1) : n.toFixed(2);
 }
 
 export function bytes(n) {
-  if (n < 1024) return `${Math.round(n)} B`;
+  if (n < 1000) return `${Math.round(n)} B`;
   for (const [unit, size] of [['TiB', 2 ** 40], ['GiB', 2 ** 30], ['MiB', 2 ** 20], ['KiB', 1024]]) {
-    if (n >= size) return `${three(n / size)} ${unit}`;
+    if (n >= size * 0.98) return `${three(n / size)} ${unit}`;
   }
   return '';
 }
@@ -31,7 +31,7 @@ export function bytes(n) {
 export function rate(n) {
   if (n === 0) return '0/s';
   if (n < 0.0167) return `${three(n * 3600)}/h`;
-  if (n < 0.5) return `${three(n * 60)}/min`;
+  if (n < 0.95) return `${n * 60 < 9.95 ? (n * 60).toFixed(1) : Math.round(n * 60)}/min`;
   return n < 10_000 ? `${n < 100 ? +n.toFixed(1) : count(n)}/s` : `${short(n)}/s`;
 }
 

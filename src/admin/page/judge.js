@@ -16,7 +16,7 @@ export function judgeExport(one, now) {
   if (one.state === 'backoff') {
     const hopeless = ['operator', 'credentials', 'bug', 'clock'].includes(one.failure);
     const stuck = hopeless || (one.failures || 0) >= 3;
-    const wait = one.next_try_ms > now ? `; next try in ${span((one.next_try_ms - now) / 1000)}` : '';
+    const wait = one.next_try_ms > now + 1000 ? `; next try in ${span((one.next_try_ms - now) / 1000)}` : '';
     return { level: stuck ? BAD : WARN, weight: stuck ? 90 : 60, word: stuck ? 'stuck' : word,
              why: (one.error || why.replace(/^backing off: /, '')) + wait };
   }
@@ -93,6 +93,7 @@ function sentence({ row, judged, one }, now) {
     const own = row.judged.own;
     return `${row.data.name} is ${own.word}${own.why ? ': ' + own.why : ''}, ${bytes(row.data.bytes)} of ${bytes(row.data.bytes_max)}.`;
   }
-  const waits = one.waiting ? ` ${count(one.waiting)} messages wait, the oldest for ${ago(one.oldest_ms, now)}.` : '';
+  const since = one.oldest_ms ? `, the oldest for ${ago(one.oldest_ms, now)}` : '';
+  const waits = one.waiting ? ` ${count(one.waiting)} message${one.waiting > 1 ? 's wait' : ' waits'}${since}.` : '';
   return `${row.data.name} → ${one.name}: ${judged.why || judged.word}.${waits}`;
 }

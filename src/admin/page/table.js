@@ -9,13 +9,16 @@ const OVERSCAN = 6;
 const LEVELS = ['good', 'warn', 'bad'];
 
 const narrow = matchMedia('(max-width: 760px)');
-const rowHeight = () => (narrow.matches ? 74 : 40);
+// As in the style sheet.
+const isCalm = (item) => (item.one ? item.judged.level === 0 && !item.one.waiting : item.row.judged.own.level === 0);
+const heightOf = (item) => (!narrow.matches ? 40 : isCalm(item) ? 52 : 74);
 
 export class Table {
   // `open(id)` shows a stream; `curves(ids)` fetches what small curves of these need.
   constructor({ open, curves, curveOf, now }) {
     Object.assign(this, { open, curves, curveOf, now });
     this.items = [];
+    this.tops = [0];
     this.made = new Map();
     this.above = el('tr', { 'aria-hidden': 'true', class: 'space' });
     this.below = el('tr', { 'aria-hidden': 'true', class: 'space' });
@@ -24,7 +27,7 @@ export class Table {
     this.scroller = $('scroller');
     this.scroller.addEventListener('scroll', () => this.draw(), { passive: true });
     addEventListener('resize', () => this.draw());
-    narrow.addEventListener('change', () => { this.made.forEach((row) => row.node.remove()); this.made.clear(); this.draw(); });
+    narrow.addEventListener('change', () => { this.made.forEach((row) => row.node.remove()); this.made.clear(); this.measure(); this.draw(); });
     this.body.addEventListener('click', (event) => {
       const row = event.target.closest('tr[data-id]');
       if (row) this.open(Number(row.dataset.id), row.dataset.export);
@@ -38,18 +41,35 @@ export class Table {
       this.items.push({ key: `${row.id}`, row });
       row.data.exports.forEach((one, i) => this.items.push({ key: `${row.id} ${one.name}`, row, one, judged: row.judged.exports[i] }));
     }
+    this.measure();
     $('table').setAttribute('aria-rowcount', this.items.length + 1);
     this.draw();
   }
 
+  // Where each row begins; one more for the end.
+  measure() {
+    let top = 0;
+    this.tops = this.items.map((item) => { const at = top; top += heightOf(item); return at; });
+    this.tops.push(top);
+  }
+
+  // The row that lies at this height.
+  rowAt(height) {
+    let low = 0, high = this.items.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.tops[middle + 1] <= height) low = middle + 1; else high = middle;
+    }
+    return low;
+  }
+
   draw() {
-    const height = rowHeight();
-    const head = this.body.offsetTop;
+    const seen = this.scroller.scrollTop - this.body.offsetTop;
     const view = this.scroller.clientHeight || 600;
-    const first = Math.max(0, Math.floor((this.scroller.scrollTop - head) / height) - OVERSCAN);
-    const last = Math.min(this.items.length, Math.ceil((this.scroller.scrollTop - head + view) / height) + OVERSCAN);
-    this.above.style.height = `${first * height}px`;
-    this.below.style.height = `${Math.max(0, this.items.length - last) * height}px`;
+    const first = Math.max(0, this.rowAt(seen) - OVERSCAN);
+    const last = Math.min(this.items.length, this.rowAt(seen + view) + 1 + OVERSCAN);
+    this.above.style.height = `${this.tops[first]}px`;
+    this.below.style.height = `${this.tops.at(-1) - this.tops[last]}px`;
     const wanted = new Set();
     let before = this.above;
     const ids = new Set();
@@ -113,7 +133,7 @@ function makeExport(item) {
 
 function state(made, level, word, why) {
   setAttr(made.node, 'data-level', LEVELS[level] || 'none');
-  setText(made.word, word);
+  setText(made.word, visible(word));
   setText(made.why, visible(why || ''));
   setAttr(made.why, 'title', visible(why || ''));
 }
@@ -125,7 +145,7 @@ function fillStream(made, { row }, now, curveOf) {
   const calm = own.level === 0;
   state(made, own.level, own.word, own.why || (calm && !data.exports.length ? 'kept here, not exported' : ''));
   made.node.classList.toggle('calm', calm);
-  setText(made.badge, [data.memory && 'in memory', data.overwrites && 'ring'].filter(Boolean).join(', '));
+  setText(made.badge, [data.memory && 'in memory', data.overwrites && 'overwrites'].filter(Boolean).join(', '));
   setText(made.rate, rate(data.in));
   setText(made.rateBytes, data.in_bytes ? `${bytes(data.in_bytes)}/s` : '');
   setText(made.amount, bytes(data.bytes));
@@ -137,12 +157,13 @@ function fillStream(made, { row }, now, curveOf) {
   setAttr(made.old, 'title', moment(empty ? 0 : data.oldest_ms));
   setText(made.fresh, ago(data.newest_ms, now));
   setAttr(made.fresh, 'title', moment(data.newest_ms));
-  setText(made.left, data.full_s ? `${data.overwrites ? 'wraps' : 'full'} in ${span(data.full_s)}` : '');
+  setText(made.left, data.full_s ? `full in ${span(data.full_s)}` : '');
   setAttr(made.line, 'd', spark(curveOf(row.id)?.in, SPARK.width, SPARK.height));
 }
 
 function fillExport(made, { row, one, judged }, now, curveOf) {
   state(made, judged.level, judged.word, judged.why);
+  made.node.classList.toggle('calm', judged.level === 0 && !one.waiting);
   setText(made.target, visible(`${one.redirected_to ? `${one.redirected_to} (redirected)` : `${one.type} ${one.target || ''}`}`));
   setAttr(made.target, 'title', made.target.textContent);
   setText(made.rate, rate(one.out));
