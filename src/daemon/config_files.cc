@@ -181,7 +181,7 @@ std::string torn_file(const FileShape& now, const FileShape* before) {
   }
   // JSON that is cut off has a bracket too few, which its reader sees.
   if (!now.empty && !now.ends_line && !now.marked && !now.is_json &&
-      (before == nullptr || before->ends_line)) {
+      (before == nullptr || before->empty || before->ends_line)) {
     return "the last line has no end, so the file may be half written; end it with a new line";
   }
   return {};

@@ -35,19 +35,22 @@ bool is_value(char c) {
          c != ')' && c != '\\' && c != ';';
 }
 
-// Where the value behind an announcing word that ends at `at` begins; npos: there is none.
-std::size_t value_behind(const std::string& text, std::size_t at) {
+struct Behind {
+  std::size_t value = std::string::npos;  // where it begins; npos: there is none
+  bool marked = false;                    // by ':' or '='
+};
+
+bool is_quote_or_blank(char c) { return c == '"' || c == '\'' || c == ' '; }
+
+// What stands behind an announcing word that ends at `at`.
+Behind behind(const std::string& text, std::size_t at) {
   std::size_t begin = at;
-  while (begin < text.size() && (text[begin] == '"' || text[begin] == '\'' || text[begin] == ' ')) {
-    ++begin;
-  }
+  while (begin < text.size() && is_quote_or_blank(text[begin])) ++begin;
   const bool marked = begin < text.size() && (text[begin] == '=' || text[begin] == ':');
-  if (!marked && begin == at) return std::string::npos;
+  if (!marked && begin == at) return {};
   if (marked) ++begin;
-  while (begin < text.size() && (text[begin] == ' ' || text[begin] == '"' || text[begin] == '\'')) {
-    ++begin;
-  }
-  return begin;
+  while (begin < text.size() && is_quote_or_blank(text[begin])) ++begin;
+  return {begin, marked};
 }
 
 // Words such as "password_file" announce a name, and prose ("the password is wrong") nothing.
@@ -56,14 +59,12 @@ void hide_announced(std::string& text) {
   for (const std::string_view word : kAnnouncing) {
     for (std::size_t at = lower.find(word); at != std::string::npos;
          at = lower.find(word, at + word.size())) {
-      const std::size_t begin = value_behind(text, at + word.size());
-      if (begin == std::string::npos) continue;
+      const auto [begin, marked] = behind(text, at + word.size());
+      if (begin == std::string::npos || (!marked && word != "bearer")) continue;
       std::size_t end = begin;
       while (end < text.size() && is_value(text[end])) ++end;
       const std::string_view value = std::string_view(text).substr(begin, end - begin);
       if (value.size() < Redactor::kSecretBytesMin || value == kHidden) continue;
-      const bool prose = word != "bearer" && text[at + word.size()] == ' ';
-      if (prose) continue;
       if (ascii_lower(std::string(value)) == "bearer") continue;  // its own turn
       text.replace(begin, end - begin, kHidden);
       lower.replace(begin, end - begin, kHidden);

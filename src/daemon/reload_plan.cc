@@ -58,6 +58,10 @@ std::string contradiction_in(const Config& config) {
                                       config.admin.validate(), config.exporter.validate()}) {
     if (!verdict) return verdict.error().what;
   }
+  if (std::cmp_greater(config.streams.size(), config.store.streams_max)) {
+    return fmt::format("{} streams are declared and only {} may be there", config.streams.size(),
+                       config.store.streams_max);
+  }
   return {};
 }
 
