@@ -3,6 +3,7 @@
 import os
 import pathlib
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -79,6 +80,17 @@ class ServiceTest(unittest.TestCase):
         with self.assertRaises(Exception):
             weir.start()
         self.assertIsNone(manager.message(0.1))
+
+    def test_a_reload_is_reported_from_its_beginning_to_its_end(self):
+        manager = self.manager()
+        weir = self.enterContext(Weir(env=manager.env()))
+        self.assertEqual(manager.message()["READY"], "1")
+        for _ in range(2):
+            weir.process.send_signal(signal.SIGHUP)
+            reloading = manager.message()
+            self.assertEqual(reloading["RELOADING"], "1")
+            self.assertGreater(int(reloading["MONOTONIC_USEC"]), 0)
+            self.assertEqual(manager.message(), {"READY": "1"})
 
     def test_a_stuck_weir_gives_no_sign_of_life(self):
         manager = self.manager()
