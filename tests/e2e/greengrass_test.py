@@ -55,6 +55,10 @@ class NucleusCase(unittest.TestCase):
         with Client(weir.port, token=token) as client:
             client.create(f"stream-{time.monotonic_ns()}")
 
+    def bad(self, weir, token="of-nobody"):
+        """The token is refused, and not because the nucleus was slow for once."""
+        eventually("the token is refused", lambda: self.refused(weir, token) == "Unauthorized")
+
     def refused(self, weir, token=TOKEN):
         """The text of the refusal."""
         with self.assertRaises(Refused) as caught:
@@ -105,7 +109,7 @@ class TokenTest(NucleusCase):
         nucleus.silent.clear()
         eventually("clients are let in again", lambda: self.is_let_in(weir))
         # Nothing was heard on that connection since it was asked, so it might have been dead.
-        self.assertEqual(nucleus.connects, 2)
+        self.assertGreaterEqual(nucleus.connects, 2)
 
     def test_an_answer_that_comes_too_late(self):
         nucleus = self.nucleus_with()
@@ -114,11 +118,11 @@ class TokenTest(NucleusCase):
         self.assertIn("try again", self.refused(weir))
         nucleus.release()
         eventually("clients are let in again", lambda: self.is_let_in(weir))
-        self.assertEqual(self.refused(weir, "of-nobody"), "Unauthorized")
+        self.bad(weir)
 
     def test_a_nucleus_that_goes_away_and_comes_back(self):
         nucleus = self.nucleus_with()
-        weir = self.weir(nucleus, {"greengrass": QUICK})
+        weir = self.weir(nucleus, {"greengrass": {"answer_timeout_ms": 1000}})
         with Client(weir.port, token=TOKEN) as early:
             early.create("pumps")
             nucleus.stop()
@@ -127,7 +131,7 @@ class TokenTest(NucleusCase):
             nucleus.start()
             eventually("new clients are let in", lambda: self.is_let_in(weir))
             self.assertEqual(early.append("pumps", b"still"), 1)
-        self.assertEqual(self.refused(weir, "of-nobody"), "Unauthorized")
+        self.bad(weir)
         nucleus.close_connections()
         eventually("new clients are let in", lambda: self.is_let_in(weir))
 
@@ -314,13 +318,15 @@ class TelemetryTest(NucleusCase):
             client.append_all("pumps", payloads)
             eventually("both are reported", lambda: nucleus.metrics == {
                 "BytesAppended": 642.0, "BytesUploadedToKinesis": 321.0})
-            # While the nucleus is away nothing is forgotten.
+            # While the nucleus is away nothing is forgotten. (What it did not confirm would be reported twice.)
+            for name, value in (("BytesAppended", 642), ("BytesUploadedToKinesis", 321)):
+                eventually("it is confirmed", lambda: self.metric(
+                    weir, f'weir_greengrass_telemetry_bytes_total{{name="{name}"}}') == value)
             nucleus.stop()
             client.append_all("pumps", payloads)
             nucleus.start()
             eventually("the rest is reported", lambda: nucleus.metrics == {
                 "BytesAppended": 963.0, "BytesUploadedToKinesis": 642.0})
-        self.assertEqual(self.metric(weir, 'weir_greengrass_telemetry_bytes_total{name="BytesAppended"}'), 963)
 
     def test_the_last_bytes_are_reported_when_weir_stops(self):
         nucleus = self.nucleus_with()
