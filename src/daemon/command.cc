@@ -112,8 +112,9 @@ Command fsck_command() {
                    {"weir fsck /var/lib/weir --salvage /mnt/usb/weir",
                     "first, when a disk begins to fail"},
                    {"weir fsck /var/lib/weir --repair"}},
-      .exits = {{cli::kOk, "sound or torn; with --repair: it is now; with --salvage: all is saved "
-                           "that can be read"},
+      .exits = {{cli::kOk,
+                 "sound or torn; with --repair: it is now; with --salvage: all is saved "
+                 "that can be read"},
                 {cli::kFailed, "damaged or not readable"}},
       .more = "[When something is broken](recovery.md).",
       .run = [](const Arguments& arguments) {
@@ -136,6 +137,9 @@ Command doctor_command() {
                      "Configuration file, as for serve. Default: /etc/weir/weir.yaml, if it "
                      "exists.",
                      Kind::kFile},
+                    {"--config-dir", "DIR",
+                     "Directory of further files, *.yaml, instead of conf.d beside the file.",
+                     Kind::kDirectory},
                     {"--json", "", "Print JSON."},
                     {"--offline", "", "Ask nothing over the network."}},
           .examples = {{"sudo -u weir weir doctor"},
@@ -144,8 +148,8 @@ Command doctor_command() {
                     {cli::kFailed, "something has to be fixed"}},
           .more = "[Every check](doctor.md).",
           .run = [](const Arguments& arguments) {
-            return doctor(
-                {arguments.text("--config"), arguments.has("--json"), arguments.has("--offline")});
+            return doctor({arguments.text("--config"), arguments.text("--config-dir"),
+                           arguments.has("--json"), arguments.has("--offline")});
           }};
 }
 

@@ -3,7 +3,7 @@
 #include "base/log.h"
 #include "connector/streams.h"
 #include "daemon/config.h"
-#include "daemon/serve.h"
+#include "daemon/config_files.h"
 #include "daemon/settings.h"
 #include "daemon/wiring.h"
 #include "doctor/examine.h"
@@ -40,12 +40,6 @@ constexpr std::size_t kStreamsMax = 10'000;
 
 // --- the configuration --------------------------------------------------------------------------
 
-std::vector<std::string> files_of(const std::string& named) {
-  if (!named.empty()) return with_drop_ins(named);
-  if (::access(kDefaultConfigFile, F_OK) == 0) return with_drop_ins(kDefaultConfigFile);
-  return {};
-}
-
 /// The variables that curl reads have to be those of the running weir too.
 void use_proxies_of(const std::map<std::string, std::string>& environment) {
   // NOLINTBEGIN(concurrency-mt-unsafe): there is only one thread yet.
@@ -71,8 +65,7 @@ struct Loaded {
 /// one than a login.
 Loaded load(const DoctorFlags& flags) {
   Loaded out;
-  ConfigSources sources;
-  sources.files = files_of(flags.config);
+  ConfigSources sources = named_sources(flags.config, flags.config_directory);
   sources.environment = process_environment();
   out.environment = sources.environment;
   out.config = load_config(sources);
@@ -295,6 +288,12 @@ Subject subject_of(const Loaded& loaded, const DoctorFlags& flags) {
   subject.secrets = secret_files(config);
   subject.environment = loaded.environment;
   subject.weir_pid = loaded.pid;
+  for (const auto& [key, shown] : shown_settings(config, true)) {
+    const bool elsewhere =
+        shown.source.starts_with("environment") || shown.source.starts_with("option");
+    if (!elsewhere) subject.settings.emplace(key, shown.value);
+  }
+  subject.settings_sha256 = config.sha256;
   subject.offline = flags.offline;
   for (const auto& [path, shown] : shown_settings(config, true)) {
     const bool of_here = shown.source.starts_with("environment") || shown.value == "(hidden)";

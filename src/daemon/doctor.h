@@ -5,7 +5,8 @@
 namespace weir::daemon {
 
 struct DoctorFlags {
-  std::string config;  ///< "" = the default file, if there is one
+  std::string config;            ///< "" = the default file, if there is one
+  std::string config_directory;  ///< "" = conf.d beside it
   bool json = false;
   bool offline = false;  ///< ask nothing over the network
 };

@@ -288,23 +288,47 @@ TEST(Running, ExportsAreShownWhereTheyReallyGo) {
   EXPECT_EQ(found[0].target, "k");
 }
 
-TEST(Drift, WhatTheFilesWouldChangeIsNamed) {
+using Settings = std::map<std::string, std::string>;
+
+RunningFacts running_with(const std::string& config) {
   RunningFacts facts = answering("{}");
   facts.config_status = 200;
-  facts.config = R"x({"values":{"server.port":{"value":"8088","source":"weir.yaml:3"},
-      "log.level":{"value":"debug","source":"environment LOG_LEVEL"},
-      "tokens.file":{"value":"(hidden)","source":"weir.yaml:9"}}})x";
-  const std::map<std::string, std::string> same = {
-      {"server.port", "8088"}, {"log.level", "info"}, {"tokens.file", "/x"}};
-  const std::map<std::string, std::string> other = {{"server.port", "9000"}};
-  EXPECT_THAT(judge_drift(facts, same), says(Level::kOk, "settings of the files"));
-  EXPECT_THAT(judge_drift(facts, other),
+  facts.config = config;
+  return facts;
+}
+
+constexpr const char* kRunning = R"x({"sha256":"ab","values":{
+    "server.port":{"value":"8088","source":"weir.yaml:3"},
+    "log.level":{"value":"debug","source":"environment LOG_LEVEL"},
+    "tokens.file":{"value":"(hidden)","source":"weir.yaml:9"}}})x";
+
+TEST(Drift, TheSameSettingsAreTheSameWhateverAnEnvironmentAdds) {
+  const Settings same = {{"server.port", "8088"}, {"tokens.file", "(hidden)"}};
+  EXPECT_THAT(judge_drift(running_with(kRunning), same, "ab"),
+              says(Level::kOk, "has the settings of the files"));
+  EXPECT_THAT(judge_drift(running_with(kRunning), same, "cd"),
+              says(Level::kOk, "comments, order or secrets"));
+}
+
+TEST(Drift, WhatTheFilesWouldChangeIsNamed) {
+  const Settings changed = {{"server.port", "9000"}, {"tokens.file", "(hidden)"}};
+  EXPECT_THAT(judge_drift(running_with(kRunning), changed, "cd"),
               says(Level::kWarning, "server.port is 8088 and would be 9000", "weir reload"));
+  const Settings more = {{"server.port", "8088"}, {"tokens.file", "(hidden)"}, {"admin.port", "1"}};
+  EXPECT_THAT(judge_drift(running_with(kRunning), more, "cd"),
+              says(Level::kWarning, "admin.port would be 1"));
+  const Settings less = {{"tokens.file", "(hidden)"}};
+  EXPECT_THAT(judge_drift(running_with(kRunning), less, "cd"),
+              says(Level::kWarning, "server.port is 8088 and would not be set"));
+}
+
+TEST(Drift, OneThatCannotTellIsNoTrouble) {
+  RunningFacts facts = running_with("");
+  EXPECT_THAT(judge_drift(facts, {}, ""), says(Level::kSkipped, "does not say"));
   facts.config_status = 404;
-  EXPECT_THAT(judge_drift(facts, other), says(Level::kSkipped, "cannot tell"));
-  facts.config_status = 200;
-  facts.config = "no json";
-  EXPECT_THAT(judge_drift(facts, other), says(Level::kSkipped, "does not say"));
+  EXPECT_THAT(judge_drift(facts, {}, ""), says(Level::kSkipped, "cannot tell"));
+  facts.life = Life::kNotThere;
+  EXPECT_THAT(judge_drift(facts, {}, ""), says(Level::kSkipped, "not running"));
 }
 
 // --- servers ------------------------------------------------------------------------------------

@@ -121,7 +121,7 @@ Examination examine(const Subject& subject, const RunningFacts& running) {
   append(out.findings, check_configuration(subject));
   append(out.findings, judge_running(running));
   if (subject.config_problems.empty()) {
-    out.findings.push_back(judge_drift(running, subject.settings));
+    out.findings.push_back(judge_drift(running, subject.settings, subject.settings_sha256));
   }
   append(out.findings, check_ports(subject, running));
   append(out.findings, check_secrets(subject));

@@ -63,6 +63,15 @@ std::string host_in_url(const std::string& host) {
   return host.find(':') == std::string::npos ? host : "[" + host + "]";
 }
 
+/// Hears what curl does: what was sent needed a connection. (Its own times are set once all steps
+/// are done.)
+int listen_in(CURL*, curl_infotype type, char*, std::size_t, void* connected) {
+  if (type == CURLINFO_SSL_DATA_OUT || type == CURLINFO_HEADER_OUT) {
+    *static_cast<bool*>(connected) = true;
+  }
+  return 0;
+}
+
 void set_up(CURL* easy, const Server& server, bool trusting, char* detail) {
   const std::string url = fmt::format("{}://{}:{}/", server.tls ? "https" : "http",
                                       host_in_url(server.host), server.port);
@@ -90,7 +99,7 @@ void set_up(CURL* easy, const Server& server, bool trusting, char* detail) {
   }
 }
 
-Step step_of(CURL* easy, CURLcode code, const ReachFacts& facts) {
+Step step_of(CURL* easy, CURLcode code, bool connected, const ReachFacts& facts) {
   const auto passed = [&](CURLINFO info) {
     curl_off_t us = 0;
     return curl_easy_getinfo(easy, info, &us) == CURLE_OK && us > 0;
@@ -118,7 +127,7 @@ Step step_of(CURL* easy, CURLcode code, const ReachFacts& facts) {
     return Step::kProxy;
   }
   if (!passed(CURLINFO_NAMELOOKUP_TIME_T)) return Step::kName;
-  if (!passed(CURLINFO_CONNECT_TIME_T)) return Step::kConnect;
+  if (!connected && !passed(CURLINFO_CONNECT_TIME_T)) return Step::kConnect;
   return !facts.proxy.empty() && facts.proxy_status == 0 ? Step::kProxy : Step::kTls;
 }
 
@@ -157,6 +166,10 @@ void connect_once(const Server& server, bool trusting, ReachFacts& facts) {
   }
   std::array<char, CURL_ERROR_SIZE> detail{};
   set_up(easy.get(), server, trusting, detail.data());
+  bool connected = false;
+  curl_easy_setopt(easy.get(), CURLOPT_VERBOSE, 1L);
+  curl_easy_setopt(easy.get(), CURLOPT_DEBUGFUNCTION, listen_in);
+  curl_easy_setopt(easy.get(), CURLOPT_DEBUGDATA, &connected);
   const SystemClock clock;
   const Instant begin = clock.now();
   const CURLcode code = curl_easy_perform(easy.get());
@@ -168,7 +181,7 @@ void connect_once(const Server& server, bool trusting, ReachFacts& facts) {
       std::chrono::duration_cast<std::chrono::milliseconds>(clock.now() - begin).count();
   curl_easy_getinfo(easy.get(), CURLINFO_HTTP_CONNECTCODE, &facts.proxy_status);
   facts.timed_out = code == CURLE_OPERATION_TIMEDOUT;
-  facts.step = step_of(easy.get(), code, facts);
+  facts.step = step_of(easy.get(), code, connected, facts);
   facts.proxy_failed = code == CURLE_COULDNT_RESOLVE_PROXY ||
                        (facts.step == Step::kConnect && !facts.proxy.empty()) ||
                        facts.step == Step::kProxy;

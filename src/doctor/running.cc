@@ -95,6 +95,37 @@ Findings complaints_of(const json& status) {
   return found;
 }
 
+/// A service has an environment and options of its own, which this command does not see.
+bool from_a_file(const json& entry) {
+  const std::string source = text_of(entry, "source");
+  return !source.starts_with("environment") && !source.starts_with("option");
+}
+
+/// What would change if the running weir read its files again, in words.
+std::vector<std::string> differences(const json& running,
+                                     const std::map<std::string, std::string>& settings) {
+  std::vector<std::string> differ;
+  for (const auto& [key, now] : settings) {
+    const auto found = running.find(key);
+    const std::string name = log::escaped(key, 80);
+    if (found == running.end()) {
+      differ.push_back(fmt::format("{} would be {}", name, log::escaped(now, 60)));
+      continue;
+    }
+    if (!found->is_object() || !from_a_file(*found)) continue;
+    const std::string was = text_of(*found, "value");
+    if (was == now) continue;
+    differ.push_back(fmt::format("{} is {} and would be {}", name, log::escaped(was, 60),
+                                 log::escaped(now, 60)));
+  }
+  for (const auto& [key, entry] : running.items()) {
+    if (settings.contains(key) || !entry.is_object() || !from_a_file(entry)) continue;
+    differ.push_back(fmt::format("{} is {} and would not be set", log::escaped(key, 80),
+                                 log::escaped(text_of(entry, "value"), 60)));
+  }
+  return differ;
+}
+
 }  // namespace
 
 Findings judge_running(const RunningFacts& facts) {
@@ -132,32 +163,28 @@ Findings judge_running(const RunningFacts& facts) {
   return {check.warning("weir is not running", "start it: systemctl start weir")};
 }
 
-Finding judge_drift(const RunningFacts& facts, const std::map<std::string, std::string>& settings) {
+Finding judge_drift(const RunningFacts& facts, const std::map<std::string, std::string>& settings,
+                    const std::string& sha256) {
   const Check check(Group::kWeir, "drift");
   if (facts.life != Life::kAnswers) return check.skipped("weir is not running, so nothing differs");
-  if (facts.config_status == 404 || settings.empty())
-    return check.skipped("this weir cannot tell what it runs with");
+  if (facts.config_status == 404) return check.skipped("this weir cannot tell what it runs with");
   const json document = parsed(facts.config);
-  const auto values = document.is_object() ? document.find("values") : document.end();
-  if (facts.config_status != 200 || !document.is_object() || values == document.end() ||
-      !values->is_object()) {
+  if (facts.config_status != 200 || !document.is_object() || !document.contains("values") ||
+      !document["values"].is_object()) {
     return check.skipped(fmt::format("the running weir does not say what it runs with (answer {})",
                                      facts.config_status));
   }
-  std::vector<std::string> differ;
-  for (const auto& [key, now] : settings) {
-    const auto running = values->find(key);
-    if (running == values->end() || !running->is_object()) continue;
-    // A service has an environment of its own, which this command does not see.
-    const std::string source = text_of(*running, "source");
-    if (source.starts_with("environment") || source.starts_with("option")) continue;
-    const std::string was = text_of(*running, "value");
-    if (was == now || was == "(hidden)") continue;
-    differ.push_back(fmt::format("{} is {} and would be {}", log::escaped(key, 60),
-                                 log::escaped(was, 60), log::escaped(now, 60)));
+  const auto differ = differences(document["values"], settings);
+  if (differ.empty()) {
+    const std::string was = text_of(document, "sha256");
+    if (was.empty() || sha256.empty() || was == sha256) {
+      return check.ok("the running weir has the settings of the files");
+    }
+    return check.ok(
+        "the running weir has the settings of the files; comments, order or secrets in "
+        "them were changed since");
   }
-  if (differ.empty()) return check.ok("the running weir has the settings of the files");
-  std::string seen = "the files were changed since weir read them: ";
+  std::string seen = "the running weir has other settings than the files: ";
   for (std::size_t i = 0; i < std::min(differ.size(), kShownMax); ++i) {
     seen += (i == 0 ? "" : "; ") + differ[i];
   }

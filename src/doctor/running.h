@@ -32,8 +32,10 @@ struct RunningFacts {
 };
 
 Findings judge_running(const RunningFacts& facts);
-/// Drift between the running configuration and `settings`, those of the files now. Pure.
-Finding judge_drift(const RunningFacts& facts, const std::map<std::string, std::string>& settings);
+/// Drift between the running configuration and `settings`, those of the files now, which have this
+/// SHA-256. Pure.
+Finding judge_drift(const RunningFacts& facts, const std::map<std::string, std::string>& settings,
+                    const std::string& sha256);
 
 /// Blocks: at most about 10 s.
 RunningFacts ask_running(const std::string& address, std::int64_t port);

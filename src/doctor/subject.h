@@ -58,9 +58,10 @@ struct Subject {
   std::vector<Broker> brokers;
   std::vector<SecretFile> secrets;
 
-  /// Effective settings by dotted key, to compare with those of the running weir; secrets and what
-  /// comes from this process's environment left out.
+  /// Effective settings by dotted key as GET /config shows them, to compare with those of the
+  /// running weir; what comes from an environment left out.
   std::map<std::string, std::string> settings;
+  std::string settings_sha256;  ///< of all configuration files
 
   /// Of the running weir where it can be seen, else of this command: proxies are named there.
   std::map<std::string, std::string> environment;

@@ -30,6 +30,8 @@ class Firehose(Service):
         name, records = document["DeliveryStreamName"], records_of(document)
         if self.streams is not None and name not in self.streams:
             raise Refused("ResourceNotFoundException", f"Firehose {name} not found under account 000000000000.")
+        if operation == "DescribeDeliveryStream":
+            return {"DeliveryStreamDescription": {"DeliveryStreamName": name, "DeliveryStreamStatus": "ACTIVE"}}
         for record in records:
             if record["Data"] in self.poison:
                 raise Refused("InvalidArgumentException", "a record is refused by order of the test")
@@ -52,4 +54,6 @@ class Firehose(Service):
 
 
 def records_of(document):
-    return document["Records"] if "Records" in document else [document["Record"]]
+    if "Records" in document:
+        return document["Records"]
+    return [document["Record"]] if "Record" in document else []

@@ -33,6 +33,8 @@ class Kinesis(Service):
         if self.streams is not None and document["StreamName"] not in self.streams:
             raise Refused("ResourceNotFoundException",
                           f"Stream {document['StreamName']} under account 000000000000 not found.")
+        if operation == "DescribeStreamSummary":
+            return {"StreamDescriptionSummary": {"StreamName": document["StreamName"], "StreamStatus": "ACTIVE"}}
         records = document["Records"] if operation == "PutRecords" else [document]
         self.refuse_records(operation, records)
         failing = set(fault.get("fail", []))
