@@ -403,9 +403,9 @@ class CommandsTest(unittest.TestCase):
         path = self.directory / "shown.yaml"
         path.write_text("export:\n  options:\n  - http:\n      headers:\n        Authorization: sesame-opens-it\n"
                         "log:\n  level: warn\nadditions:\n- {type: http, identifier: a, uri: 'http://me:word@host/in?key=opens'}\n")
-        done = weir_command("config", "show", "--config", path, env={"WEIR_SERVER_PORT": "9999"})
+        done = weir_command("config", "show", "--config", path, env={"WEIR_SERVER_READER_THREADS": "3"})
         self.assertRegex(done.stdout, r"log\.level: warn +# \S*shown\.yaml:7\n")
-        self.assertRegex(done.stdout, r"server\.port: 9999 +# environment WEIR_SERVER_PORT\n")
+        self.assertRegex(done.stdout, r"server\.reader_threads: 3 +# environment WEIR_SERVER_READER_THREADS\n")
         self.assertNotIn("sesame", done.stdout)
         self.assertNotIn("word", done.stdout)
         self.assertNotIn("opens", done.stdout)
