@@ -559,7 +559,7 @@ Instant Streams::tick() {
     next = std::min(next, *stream->unsynced_since() + interval);
   }
   const Duration age = oldest ? now - *oldest : Duration(0);
-  context_.counters.unsynced_age.set(age.count() / 1'000'000);
+  context_.figures->unsynced_age = age.count();
   return next;
 }
 

@@ -29,6 +29,11 @@ void FiguresList::remove(const StreamFigures* figures) {
 }
 
 void FiguresList::collect(metrics::Samples& samples) const {
+  const auto seconds = [](Duration::rep time) {
+    return std::chrono::duration<double>(Duration(time)).count();
+  };
+  samples.add(metric::kSyncSeconds, {}, seconds(syncing.load()));
+  samples.add(metric::kUnsyncedAge, {}, seconds(unsynced_age.load()));
   std::vector<std::shared_ptr<StreamFigures>> list;
   {
     const MutexLock lock(mutex_);
@@ -114,11 +119,9 @@ Counters::Counters(metrics::Registry& r)
       removed_low_space(r.counter(metric::kRemovedMessages, {"low_space"})),
       syncs_inline(r.counter(metric::kSyncs, {"inline"})),
       syncs_elsewhere(r.counter(metric::kSyncs, {"syncer"})),
-      sync_microseconds(r.counter(metric::kSyncMicroseconds)),
       sync_failures(r.counter(metric::kSyncFailures)),
       slow_writes(r.counter(metric::kSlowWrites)),
-      streams(r.gauge(metric::kStreams)),
-      unsynced_age(r.gauge(metric::kUnsyncedAge)) {}
+      streams(r.gauge(metric::kStreams)) {}
 
 Context::Context(const Options& opts, Catalog::Environment& environment)
     : options(opts),

@@ -28,9 +28,12 @@ struct StreamFigures {
   std::atomic<std::uint64_t> appended_bytes{0};
 };
 
-/// All of them. Threads: any.
+/// All of them, and the times that are no whole seconds. Threads: any.
 class FiguresList {
  public:
+  std::atomic<Duration::rep> syncing{0};       ///< time spent waiting for the disk
+  std::atomic<Duration::rep> unsynced_age{0};  ///< of the oldest acknowledged byte
+
   void add(std::shared_ptr<StreamFigures> figures);
   void remove(const StreamFigures* figures);
   void collect(metrics::Samples& samples) const;
@@ -96,11 +99,9 @@ struct Counters {
   metrics::Counter& removed_low_space;
   metrics::Counter& syncs_inline;
   metrics::Counter& syncs_elsewhere;
-  metrics::Counter& sync_microseconds;
   metrics::Counter& sync_failures;
   metrics::Counter& slow_writes;
   metrics::Gauge& streams;
-  metrics::Gauge& unsynced_age;
 };
 
 struct Context {

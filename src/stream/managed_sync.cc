@@ -13,7 +13,7 @@ constexpr std::uint64_t kZerosAheadMin = 4 * 1024;
 
 void count_sync(Context& context, Duration took, bool elsewhere) {
   (elsewhere ? context.counters.syncs_elsewhere : context.counters.syncs_inline).add();
-  context.counters.sync_microseconds.add(static_cast<std::uint64_t>(took.count() / 1'000));
+  context.figures->syncing += took.count();
 }
 
 }  // namespace

@@ -30,15 +30,14 @@ inline constexpr Descriptor kSyncs{
     "weir_stream_syncs_total", Type::kCounter, "where",
     "Waits for the disk: one fdatasync, or one sync of the whole file system for "
     "many streams. Where: inline (core thread), syncer."};
-inline constexpr Descriptor kSyncMicroseconds{
-    "weir_stream_sync_microseconds_total", Type::kCounter, "",
-    "Time spent in them; divide by weir_stream_syncs_total."};
+inline constexpr Descriptor kSyncSeconds{"weir_stream_sync_seconds_total", Type::kCounter, "",
+                                         "Time spent in them; divide by weir_stream_syncs_total."};
 inline constexpr Descriptor kSyncFailures{"weir_stream_sync_failures_total", Type::kCounter, "",
                                           "fdatasync calls that failed."};
 inline constexpr Descriptor kSlowWrites{"weir_stream_slow_writes_total", Type::kCounter, "",
                                         "Writes that took longer than store.slow_write_ms."};
 inline constexpr Descriptor kUnsyncedAge{
-    "weir_stream_unsynced_age_milliseconds", Type::kGauge, "",
+    "weir_stream_unsynced_age_seconds", Type::kGauge, "",
     "Age of the oldest acknowledged byte that is not on stable storage."};
 inline constexpr Descriptor kStreams{"weir_stream_streams", Type::kGauge, "", "Streams."};
 inline constexpr Descriptor kUnreadableStreams{
