@@ -15,29 +15,6 @@ namespace {
 
 using nlohmann::json;
 
-Result<std::string> token_of(const AdminFlags& flags) {
-  std::string path = flags.token_file;
-  if (path.empty()) {
-    WEIR_TRY(const json status, ask_status(flags));
-    const auto found = status.find("admin");
-    if (found != status.end() && found->is_object()) path = found->value("token_file", "");
-    if (path.empty()) {
-      return fail(Errc::kUnavailable,
-                  "this weir takes no orders: it could not write its token; its log says why");
-    }
-  }
-  std::ifstream file(path);
-  std::string token;
-  if (!file || !std::getline(file, token) || token.empty()) {
-    return fail(Errc::kUnavailable,
-                fmt::format("read the token from '{}': {}; orders are taken from whoever can read "
-                            "the store: run this as weir's user, or name a copy with "
-                            "--admin-token-file",
-                            log::escaped(path), os_error("open", errno).what));
-  }
-  return token;
-}
-
 }  // namespace
 
 std::vector<Flag> AdminFlags::flags() {
@@ -75,6 +52,29 @@ AdminFlags AdminFlags::from(const Arguments& arguments) {
   return flags;
 }
 
+Result<std::string> admin_token(const AdminFlags& flags) {
+  std::string path = flags.token_file;
+  if (path.empty()) {
+    WEIR_TRY(const json status, ask_status(flags));
+    const auto found = status.find("admin");
+    if (found != status.end() && found->is_object()) path = found->value("token_file", "");
+    if (path.empty()) {
+      return fail(Errc::kUnavailable,
+                  "this weir takes no orders: it could not write its token; its log says why");
+    }
+  }
+  std::ifstream file(path);
+  std::string token;
+  if (!file || !std::getline(file, token) || token.empty()) {
+    return fail(Errc::kUnavailable,
+                fmt::format("read the token from '{}': {}; orders are taken from whoever can read "
+                            "the store: run this as weir's user, or name a copy with "
+                            "--admin-token-file",
+                            log::escaped(path), os_error("open", errno).what));
+  }
+  return token;
+}
+
 Result<json> ask_status(const AdminFlags& flags) {
   WEIR_TRY(const std::string body, http_get(flags.host, flags.port, "/status"));
   return parse_status(body);
@@ -82,7 +82,7 @@ Result<json> ask_status(const AdminFlags& flags) {
 
 Result<HttpAnswer> post_order(const AdminFlags& flags, const std::string& path,
                               const std::string& body) {
-  WEIR_TRY(const std::string token, token_of(flags));
+  WEIR_TRY(const std::string token, admin_token(flags));
   WEIR_TRY(const HttpAnswer answer, http_post(flags.host, flags.port, path, body, token));
   if (answer.status == 401) {
     return fail(Errc::kUnavailable,
@@ -92,8 +92,9 @@ Result<HttpAnswer> post_order(const AdminFlags& flags, const std::string& path,
 }
 
 Result<std::string> give_export_order(const AdminFlags& flags, const json& order) {
-  WEIR_TRY(const HttpAnswer answer,
-           post_order(flags, "/exports", order.dump(-1, ' ', false, json::error_handler_t::replace)));
+  WEIR_TRY(
+      const HttpAnswer answer,
+      post_order(flags, "/exports", order.dump(-1, ' ', false, json::error_handler_t::replace)));
   const json document = json::parse(answer.body, nullptr, false);
   const auto text = [&](const char* name) -> std::string {
     if (!document.is_object()) return {};

@@ -32,6 +32,10 @@ Result<std::string> give_export_order(const AdminFlags& flags, const nlohmann::j
 Result<HttpAnswer> post_order(const AdminFlags& flags, const std::string& path,
                               const std::string& body);
 
+/// The token for orders, from the file that was named or that the running weir names. Errors say
+/// who can read it.
+Result<std::string> admin_token(const AdminFlags& flags);
+
 /// The status document. Errors as `http_get`.
 Result<nlohmann::json> ask_status(const AdminFlags& flags);
 

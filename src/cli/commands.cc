@@ -7,6 +7,8 @@
 #include "cli/status.h"
 #include "cli/stream_commands.h"
 #include "cli/sub.h"
+#include "cli/tap.h"
+#include "cli/top.h"
 
 #include <iterator>
 
@@ -19,6 +21,8 @@ CommandTable client_commands() {
                  std::make_move_iterator(more.end()));
   };
   table.push_back(status_command());
+  table.push_back(top_command());
+  table.push_back(tap_command());
   add(export_commands());
   add(dead_letter_commands());
   add(stream_commands());

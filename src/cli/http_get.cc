@@ -1,5 +1,7 @@
 #include "cli/http_get.h"
 
+#include "cli/http_transfer.h"
+
 #include <curl/curl.h>
 #include <fmt/format.h>
 #include <memory>
@@ -19,9 +21,7 @@ std::size_t take_body(char* data, std::size_t size, std::size_t count, void* to)
 
 Result<HttpAnswer> perform(CURL* curl, const std::string& host, std::int64_t port,
                            const std::string& path) {
-  const bool six = host.find(':') != std::string::npos;
-  const std::string url =
-      fmt::format("http://{}{}{}:{}{}", six ? "[" : "", host, six ? "]" : "", port, path);
+  const std::string url = admin_url(host, port, path);
   HttpAnswer answer;
   curl_easy_setopt(curl, CURLOPT_URL, url.c_str());
   curl_easy_setopt(curl, CURLOPT_PROXY, "");
@@ -30,25 +30,10 @@ Result<HttpAnswer> perform(CURL* curl, const std::string& host, std::int64_t por
   curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body);
   curl_easy_setopt(curl, CURLOPT_WRITEDATA, &answer.body);
   const CURLcode code = curl_easy_perform(curl);
-  if (code == CURLE_COULDNT_CONNECT) {
-    return fail(Errc::kUnavailable,
-                fmt::format("ask {}: nobody listens there; is weir running, and is this its admin "
-                            "port? Another one: --admin-port",
-                            url));
-  }
-  curl_off_t connected_us = 0;
-  curl_easy_getinfo(curl, CURLINFO_CONNECT_TIME_T, &connected_us);
-  if (code == CURLE_OPERATION_TIMEDOUT && connected_us > 0) {
-    return fail(Errc::kUnavailable,
-                fmt::format("ask {}: it takes connections but gives no answer in time; if this is "
-                            "weir's admin port (another one: --admin-port), weir hangs: keep its "
-                            "log, then restart it",
-                            url));
-  }
   if (code != CURLE_OK) {
-    return fail(Errc::kUnavailable, fmt::format("ask {}: {}; is this weir's admin port? Another "
-                                                "one: --admin-port",
-                                                url, curl_easy_strerror(code)));
+    curl_off_t connected_us = 0;
+    curl_easy_getinfo(curl, CURLINFO_CONNECT_TIME_T, &connected_us);
+    return fail(transfer_error(url, code, connected_us > 0));
   }
   curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &answer.status);
   return answer;

@@ -109,4 +109,30 @@ std::string fitted(std::string_view text, std::size_t columns, bool right) {
   return right ? space + shown : shown + space;
 }
 
+std::vector<std::string> broken(std::string_view text, std::size_t columns) {
+  std::vector<std::string> lines(1);
+  std::size_t used = 0;
+  std::size_t space = std::string::npos;  // the last one of this line
+  std::string_view bytes;
+  while (!text.empty()) {
+    const std::size_t width = columns_of(take(text, bytes));
+    std::string& line = lines.back();
+    if (used + width > columns && !line.empty()) {
+      std::string rest;
+      if (bytes != " " && space != std::string::npos && space > 0) {
+        rest = line.substr(space + 1);
+        line.resize(space);
+      }
+      lines.push_back(std::move(rest));
+      used = columns_of(lines.back());
+      space = std::string::npos;
+      if (bytes == " " && lines.back().empty()) continue;
+    }
+    if (bytes == " ") space = lines.back().size();
+    lines.back() += bytes;
+    used += width;
+  }
+  return lines;
+}
+
 }  // namespace weir::cli

@@ -2,6 +2,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 /// Text as a terminal shows it: what it may contain, and how many columns it takes.
 namespace weir::cli {
@@ -18,5 +19,8 @@ std::string cut(std::string_view text, std::size_t columns);
 
 /// Exactly `columns`: cut, or filled with spaces behind the text or (`right`) before it.
 std::string fitted(std::string_view text, std::size_t columns, bool right = false);
+
+/// Lines of at most `columns`, broken at spaces where there are any. Never empty.
+std::vector<std::string> broken(std::string_view text, std::size_t columns);
 
 }  // namespace weir::cli

@@ -7,6 +7,7 @@ namespace weir::cli {
 struct TerminalSize {
   std::size_t rows = 0;
   std::size_t columns = 0;
+  bool operator==(const TerminalSize&) const = default;
 };
 
 /// Zeros if `fd` is no terminal or does not tell.
