@@ -93,6 +93,14 @@ void add_connectors(const json& status, std::vector<TroubleRow>& troubles) {
   }
 }
 
+void add_nucleus(const json& status, std::vector<TroubleRow>& troubles) {
+  const json& nucleus = part_field(status, "nucleus");
+  const std::string reason = text_field(nucleus, "reason");
+  if (reason.empty()) return;
+  troubles.push_back(
+      {"Greengrass nucleus", "not connected, lets no new programs in: " + reason, Trouble::kWaits});
+}
+
 void add_troubles(const json& status, Overview& overview) {
   for (const json& entry : part_field(status, "unavailable_streams")) {
     const std::string name = text_field(entry, "name");
@@ -107,6 +115,7 @@ void add_troubles(const json& status, Overview& overview) {
   }
   add_credentials(status, overview.troubles);
   add_connectors(status, overview.troubles);
+  add_nucleus(status, overview.troubles);
 }
 
 double rate(std::int64_t now, std::int64_t before, double seconds) {

@@ -116,11 +116,14 @@ TEST(Overview, CredentialsConnectorsAndStreamsInTroubleAreNamed) {
              {"connectors",
               {{{"name", "line"}, {"state", "disconnected"}, {"reason", "refused"}},
                {{"name", "fine"}, {"state", "connected"}}}},
+             {"nucleus", {{"state", "waiting"}, {"reason", "nobody there"}}},
              {"unavailable_streams", {{{"name", "gone"}, {"reason", "damaged"}}}}});
   EXPECT_NE(place(lines, "AWS credentials: none: no answer"), lines.size());
   EXPECT_NE(place(lines, "AWS credentials of r: expired"), lines.size());
   EXPECT_NE(place(lines, "connector line: not connected: refused"), lines.size());
   EXPECT_NE(place(lines, "stream gone: not available: damaged"), lines.size());
+  EXPECT_NE(place(lines, "Greengrass nucleus: not connected, lets no new programs in: nobody"),
+            lines.size());
   EXPECT_EQ(place(lines, "good"), lines.size());
   EXPECT_EQ(place(lines, "fine"), lines.size());
 }
@@ -141,10 +144,11 @@ TEST(Overview, HostileTextDoesNotReachTheTerminal) {
 }
 
 TEST(Overview, DocumentsOfAnotherShapeDoNoHarm) {
-  for (const char* text :
-       {"{}", R"({"streams":7})", R"({"streams":[7,{"exports":[1,{}]},{"exports":{"a":1}}]})",
-        R"({"streams":[{"name":[],"oldest":"x","newest":{}}],"credentials":{"a":[]}})",
-        R"({"server":[],"store":3,"connectors":[[]],"unavailable_streams":[{}],"warnings":[1]})"}) {
+  for (
+      const char* text :
+      {"{}", R"({"streams":7})", R"({"streams":[7,{"exports":[1,{}]},{"exports":{"a":1}}]})",
+       R"({"streams":[{"name":[],"oldest":"x","newest":{}}],"credentials":{"a":[]}})",
+       R"({"server":[],"store":3,"connectors":[[]],"nucleus":[1],"unavailable_streams":[{}],"warnings":[1]})"}) {
     EXPECT_FALSE(shown(json::parse(text)).empty()) << text;
   }
 }

@@ -492,6 +492,7 @@ std::string Daemon::Parts::status() {
   process.config = config.get();
   process.reload = reloader.state();
   process.connectors = connectors->views();
+  if (nucleus) process.nucleus = nucleus->view();
   process.unavailable = catalog->unavailable();  // never changes
   return status_json(process, board.rows(), engine->views());
 }

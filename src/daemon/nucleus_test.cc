@@ -31,6 +31,7 @@ class FakeNucleus final : public greengrass::Component {
       done(verdict, "because");
     }
   }
+  [[nodiscard]] greengrass::View view() const override { return {}; }
   void stop() override {}
 
   greengrass::TokenVerdict verdict = greengrass::TokenVerdict::kGood;

@@ -199,6 +199,11 @@ std::string status_json(const ProcessStatus& process, const std::vector<StatusBo
       {"unavailable_streams", json::array()},
       {"connectors", json::array()},
   };
+  if (process.nucleus) {
+    document["nucleus"] = {{"socket", process.nucleus->socket},
+                           {"state", process.nucleus->trouble.empty() ? "connected" : "waiting"},
+                           {"reason", process.nucleus->trouble}};
+  }
   if (process.config != nullptr) document["config"] = config_state_json(process);
   for (const auto& view : process.connectors) {
     document["connectors"].push_back(connector_json(view, exports, process.wall_ms));

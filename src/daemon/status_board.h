@@ -9,6 +9,7 @@
 #include "destination/credentials.h"
 #include "exporter/engine.h"
 #include "file/file_system.h"
+#include "greengrass/component.h"
 #include "server/server.h"
 #include "stream/stream.h"
 
@@ -65,7 +66,8 @@ struct ProcessStatus {
   server::Counts server;
   std::int64_t wall_ms = 0;
   std::vector<destination::CredentialsView> credentials;
-  const Config* config = nullptr;  ///< the one in force; names the redirects; null = none
+  std::optional<greengrass::View> nucleus;  ///< none: no nucleus started weir
+  const Config* config = nullptr;           ///< the one in force; names the redirects; null = none
   Reloader::State reload;
   std::vector<stream::UnavailableStream> unavailable;
   std::vector<connector::ConnectorView> connectors;

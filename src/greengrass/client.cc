@@ -99,6 +99,11 @@ class SocketClient final : public Client {
     return false;
   }
 
+  [[nodiscard]] std::string trouble() const override {
+    const MutexLock lock(mutex_);
+    return trouble_;
+  }
+
   void stop(Duration patience) override {
     std::call_once(stopped_, [this, patience] {
       {
@@ -134,6 +139,11 @@ class SocketClient final : public Client {
     --under_way_;
   }
 
+  void set_trouble(const std::string& why) {
+    const MutexLock lock(mutex_);
+    trouble_ = why;
+  }
+
   void wake() {
     const std::uint64_t one = 1;
     (void)!::write(event_, &one, sizeof one);
@@ -155,10 +165,11 @@ class SocketClient final : public Client {
   std::thread thread_;
   std::once_flag stopped_;
 
-  Mutex mutex_;
+  mutable Mutex mutex_;
   Inbox inbox_ WEIR_GUARDED_BY(mutex_);
   std::size_t under_way_ WEIR_GUARDED_BY(mutex_) = 0;
   Instant stop_deadline_ WEIR_GUARDED_BY(mutex_);
+  std::string trouble_ WEIR_GUARDED_BY(mutex_) = "the first connection is not made yet";
 
   // Of the thread.
   Session session_;
@@ -251,6 +262,7 @@ void SocketClient::note_accepted() {
   backoff_.reset();
   accepted_.add();
   connected_.set(1);
+  set_trouble({});
   log::info("Connected to the Greengrass nucleus.", {{"socket", options_.socket}});
 }
 
@@ -266,6 +278,7 @@ void SocketClient::lost(const Error& why) {
             {{"error", why.what},
              {"wait_ms", std::chrono::duration_cast<std::chrono::milliseconds>(pause).count()}});
   was_accepted_ = false;
+  set_trouble(why.what);
   session_.on_lost(why.what);
 }
 

@@ -45,6 +45,9 @@ class Client {
   virtual bool ask(std::string operation, std::string payload, Duration patience,
                    Answered done) = 0;
 
+  /// Why there is no connection, in words; empty while the nucleus accepts weir.
+  [[nodiscard]] virtual std::string trouble() const = 0;
+
   /// Gives what was asked `patience` to be answered, then ends the thread. Idempotent.
   virtual void stop(Duration patience) = 0;
 };

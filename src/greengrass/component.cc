@@ -68,6 +68,8 @@ class NucleusComponent final : public Component {
     if (!asked) (*shared)(TokenVerdict::kUnchecked, "too many clients wait to be verified");
   }
 
+  [[nodiscard]] View view() const override { return {options_.socket, client_->trouble()}; }
+
   void stop() override {
     report_figures();
     client_->stop(kLastReportPatience);

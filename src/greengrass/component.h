@@ -27,6 +27,12 @@ struct Figure {
   std::uint64_t total = 0;
 };
 
+/// How it stands with the nucleus, for people.
+struct View {
+  std::string socket;
+  std::string trouble;  ///< why there is no connection; empty: there is one
+};
+
 /// weir as a component of a Greengrass nucleus, classic or lite (protocol.md §8.4, §9): it tells
 /// its state and its port, asks about tokens and reports telemetry.
 ///
@@ -56,6 +62,8 @@ class Component {
   /// component's thread.
   using Judged = std::function<void(TokenVerdict verdict, std::string why)>;
   virtual void judge(const std::string& token, Judged done) = 0;
+
+  [[nodiscard]] virtual View view() const = 0;
 
   /// Reports the last figures if the nucleus answers within half a second, then ends. Idempotent.
   virtual void stop() = 0;

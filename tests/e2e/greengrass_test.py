@@ -20,7 +20,7 @@ from key_servers import KeyServer
 from nucleus import NotifySocket, Nucleus, encode
 from sinks import Recorder, aws_environment, impatient
 from weir_client import Client, Refused
-from weir_server import BINARY, DEADLINE_S, ROOT, TOKEN, Weir, eventually
+from weir_server import BINARY, DEADLINE_S, ROOT, TOKEN, Weir, eventually, weir_command
 
 # Short, so that nobody waits for a nucleus that does not answer on purpose.
 QUICK = {"answer_timeout_ms": 300, "telemetry_interval_ms": 100}
@@ -125,8 +125,10 @@ class TokenTest(NucleusCase):
         weir = self.weir(nucleus, {"greengrass": {"answer_timeout_ms": 1000}})
         with Client(weir.port, token=TOKEN) as early:
             early.create("pumps")
+            self.assertNotIn("nucleus", weir_command("status", "--admin-port", weir.admin_port).stdout)
             nucleus.stop()
             self.assertIn("try again", self.refused(weir))
+            self.assertIn("Greengrass nucleus", weir_command("status", "--admin-port", weir.admin_port).stdout)
             self.assertEqual(early.append("pumps", b"who was let in stays"), 0)
             nucleus.start()
             eventually("new clients are let in", lambda: self.is_let_in(weir))
