@@ -27,8 +27,7 @@ _weir() {
           COMPREPLY+=("$(printf '%q' "$word")")
         fi
       done
-      ;
-;
-esac
+      ;;
+  esac
 }
 complete -F _weir weir

@@ -214,9 +214,8 @@ _weir() {
           COMPREPLY+=("$(printf '%q' "$word")")
         fi
       done
-      ;
-;
-esac
+      ;;
+  esac
 }
 complete -F _weir weir
 )sh";
