@@ -1,12 +1,16 @@
 #include "cli/message_source.h"
 
 #include "base/log.h"
+#include "cli/text.h"
 
 #include <algorithm>
 #include <cerrno>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <optional>
 #include <unistd.h>
+#include <utility>
 
 namespace weir::cli {
 namespace {
@@ -36,12 +40,29 @@ Result<bool> read_some(int fd, std::string& out, std::string_view name) {
   return got != 0;
 }
 
+/// The payload of a message that was printed as JSON.
+std::optional<std::string> payload_in(const std::string& line) {
+  const auto document = nlohmann::json::parse(line, nullptr, false);
+  if (!document.is_object()) return std::nullopt;
+  const auto text = document.find("payload");
+  if (text != document.end() && text->is_string()) return text->get<std::string>();
+  const auto coded = document.find("payloadBase64");
+  if (coded == document.end() || !coded->is_string()) return std::nullopt;
+  return from_base64(coded->get<std::string>());
+}
+
 }  // namespace
 
 MessageSource MessageSource::input(int fd, std::string delimiter) {
   MessageSource source;
   source.fd_ = fd;
   source.delimiter_ = std::move(delimiter);
+  return source;
+}
+
+MessageSource MessageSource::json_lines(int fd) {
+  MessageSource source = input(fd, "\n");
+  source.json_ = true;
   return source;
 }
 
@@ -70,6 +91,19 @@ Result<MessageSource::Next> MessageSource::next_file(std::string& out) {
 
 Result<MessageSource::Next> MessageSource::next(std::string& out) {
   if (fd_ < 0) return next_file(out);
+  WEIR_TRY(const Next next, next_part(out));
+  if (!json_ || next != Next::kMessage) return next;
+  ++lines_;
+  auto payload = payload_in(out);
+  if (!payload) {
+    return fail(Errc::kInvalidArgument,
+                fmt::format("line {} is not a message as 'weir sub --json' prints it", lines_));
+  }
+  out = std::move(*payload);
+  return Next::kMessage;
+}
+
+Result<MessageSource::Next> MessageSource::next_part(std::string& out) {
   for (;;) {
     const std::size_t at =
         delimiter_.empty() ? std::string::npos : buffer_.find(delimiter_, searched_);

@@ -20,10 +20,13 @@ class MessageSource {
   /// Reads one input and cuts it at `delimiter`; with an empty one, all of it is one message.
   /// Does not own `fd`.
   static MessageSource input(int fd, std::string delimiter);
+  /// Each line is a message as `sub --json` prints it: its payload is sent.
+  static MessageSource json_lines(int fd);
   /// Each file is one message.
   static MessageSource files(std::vector<std::string> paths);
 
-  /// The next message in `out`. Errors: a file cannot be read, a message is too large.
+  /// The next message in `out`. Errors: a file cannot be read, a message is too large, a line is
+  /// not JSON of the form above.
   Result<Next> next(std::string& out);
   /// Takes what `fd` has now; blocks if it has nothing.
   Result<void> fill();
@@ -34,9 +37,12 @@ class MessageSource {
  private:
   MessageSource() = default;
   Result<Next> next_file(std::string& out);
+  Result<Next> next_part(std::string& out);
 
   int fd_ = -1;
   std::string delimiter_;
+  bool json_ = false;
+  std::int64_t lines_ = 0;  // of JSON, for complaints
   std::string buffer_;
   std::size_t taken_ = 0;     // bytes of buffer_ already returned
   std::size_t searched_ = 0;  // up to here there is no delimiter

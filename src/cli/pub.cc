@@ -129,6 +129,7 @@ struct PubFlags {
   std::vector<std::string> files;
   std::string delimiter = "\\n";
   bool whole = false;
+  bool json = false;
   bool create = false;
   bool quiet = false;
 };
@@ -174,7 +175,8 @@ int run_pub(const PubFlags& flags) {
       return failed(done.error());
     }
   }
-  MessageSource source = flags.files.empty()
+  MessageSource source = flags.json ? MessageSource::json_lines(STDIN_FILENO)
+                         : flags.files.empty()
                              ? MessageSource::input(STDIN_FILENO, flags.whole ? "" : *delimiter)
                              : MessageSource::files(flags.files);
   Output out;
@@ -212,6 +214,7 @@ int run(const Arguments& arguments) {
   flags.files = arguments.all("--file");
   flags.delimiter = arguments.text("--delimiter");
   flags.whole = arguments.has("--whole");
+  flags.json = arguments.has("--json");
   flags.create = arguments.has("--create");
   flags.quiet = arguments.has("--quiet");
   return run_pub(flags);
@@ -238,6 +241,10 @@ Command pub_command() {
             .value = "TEXT",
             .text = "What separates messages; \\n, \\t, \\0 and \\xHH are known.",
             .fallback = "\\n"},
+           {.names = "--json",
+            .text = "Each line of standard input is a message as sub --json or fsck --salvage "
+                    "writes it; its payload is published.",
+            .excludes = "--file --whole --delimiter"},
            {"--rate", "N", "Messages a second, at most.", Kind::kDecimal},
            {"--window", "N", "Messages in flight, at most.", Kind::kNumber, {}, "1000", 1, 100'000},
            {"--create", "", "Create the stream if there is none."},
@@ -246,7 +253,8 @@ Command pub_command() {
           ConnectionFlags::flags()),
       .examples = {{"journalctl -f -o json | weir pub journal --create"},
                    {"weir pub pictures --file *.jpg"},
-                   {"seq 1000 | weir pub numbers --rate 10 -v"}},
+                   {"seq 1000 | weir pub numbers --rate 10 -v"},
+                   {"weir pub telemetry --json < saved/7.jsonl", "what fsck --salvage saved"}},
       .exits = {{kOk, "every message was stored"}, {kFailed, "some were refused or not answered"}},
       .run = run};
 }

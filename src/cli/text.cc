@@ -254,4 +254,31 @@ std::string base64(std::string_view bytes) {
   return out;
 }
 
+std::optional<std::string> from_base64(std::string_view text) {
+  std::string out;
+  std::uint32_t group = 0;
+  unsigned bits = 0;
+  for (const char c : text.substr(0, text.find('='))) {
+    std::uint32_t value = 0;
+    if (c >= 'A' && c <= 'Z') {
+      value = static_cast<std::uint32_t>(c - 'A');
+    } else if (c >= 'a' && c <= 'z') {
+      value = static_cast<std::uint32_t>(c - 'a') + 26;
+    } else if (c >= '0' && c <= '9') {
+      value = static_cast<std::uint32_t>(c - '0') + 52;
+    } else if (c == '+' || c == '/') {
+      value = c == '+' ? 62 : 63;
+    } else {
+      return std::nullopt;
+    }
+    group = group << 6U | value;
+    bits += 6;
+    if (bits < 8) continue;
+    bits -= 8;
+    out += static_cast<char>(static_cast<unsigned char>(group >> bits));
+  }
+  // Padding, and bits that no byte used, are as they are written.
+  return base64(out) == text ? std::optional(std::move(out)) : std::nullopt;
+}
+
 }  // namespace weir::cli

@@ -29,5 +29,7 @@ std::string human_bytes(std::int64_t bytes);  ///< "512 B", "1.2 MiB"
 std::string iso_time(std::int64_t wall_ms);   ///< "2026-11-20T11:24:27.123Z"
 
 std::string base64(std::string_view bytes);
+/// The other way round; none if `text` is not exactly what `base64` writes.
+std::optional<std::string> from_base64(std::string_view text);
 
 }  // namespace weir::cli

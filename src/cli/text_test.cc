@@ -145,5 +145,14 @@ TEST(MessageFormat, json_has_text_if_it_is_text) {
             "\"payloadBase64\":\"/w==\"}\n");
 }
 
+TEST(Base64, IsReadBackAsItIsWrittenAndNothingElse) {
+  for (const std::string bytes : {"", "f", "fo", "foo", "foob", "\xff\xfe\x00x"}) {
+    EXPECT_EQ(from_base64(base64(bytes)), bytes);
+  }
+  for (const char* text : {"Zg", "Zg=", "Zh==", "Z===", "Zm9v!", "Zm9v\n", "=Zg=", "Zg==Zg=="}) {
+    EXPECT_EQ(from_base64(text), std::nullopt) << text;
+  }
+}
+
 }  // namespace
 }  // namespace weir::cli

@@ -103,7 +103,7 @@ Command fsck_command() {
                  "not run."},
                 {.names = "--salvage",
                  .value = "OUT",
-                 .text = "Write every readable message to the new directory OUT, as sub -o json "
+                 .text = "Write every readable message to the new directory OUT, as sub --json "
                          "does, one file a stream; the store stays untouched.",
                  .kind = Kind::kDirectory,
                  .excludes = "--repair"},

@@ -199,6 +199,7 @@ void print_text(const std::string& out, const Writer& writer) {
 }  // namespace
 
 int salvage(const std::string& directory, const std::string& out, bool as_json) {
+  ::umask(077);  // messages are nobody else's
   const auto complain = [](const std::string& what, const Error& error) {
     fmt::print(stderr, "weir fsck: {}{}\n", what, error.what);
     return 1;

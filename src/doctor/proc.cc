@@ -146,7 +146,7 @@ std::map<std::uint64_t, Process> owners_of(const std::vector<Listener>& listener
     if (!pid) continue;
     const std::string directory = fmt::format("/proc/{}/fd", *pid);
     for (const std::string& descriptor : names_in(directory)) {
-      std::string target = link_target(directory + "/" + descriptor);
+      const std::string target = link_target(fmt::format("{}/{}", directory, descriptor));
       for (const Listener& listener : listeners) {
         if (target != fmt::format("socket:[{}]", listener.inode)) continue;
         owners.emplace(listener.inode, process_of(*pid));

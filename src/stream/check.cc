@@ -148,8 +148,10 @@ class StreamCheck {
     file.lost.push_back(hole);
     report_.lost_messages += hole.first_after - hole.first_lost;
     if (!file.text.empty()) file.text += "; ";
-    file.text += "messages " + std::to_string(hole.first_lost.value()) + " to " +
-                 std::to_string(hole.first_after.value() - 1) + " are lost at offset " +
+    const bool one = hole.first_after - hole.first_lost == 1;
+    file.text += (one ? "message " : "messages ") + std::to_string(hole.first_lost.value());
+    if (!one) file.text += " to " + std::to_string(hole.first_after.value() - 1);
+    file.text += (one ? " is lost at offset " : " are lost at offset ") +
                  std::to_string(hole.offset) + " (" + std::to_string(hole.bytes) + " bytes)";
   }
 
@@ -269,7 +271,12 @@ Result<StoreReport> check_store(file::FileSystem& disk) {
   std::sort(report.streams.begin(), report.streams.end(),
             [](const StreamReport& a, const StreamReport& b) { return a.id < b.id; });
   if (const auto kept = disk.list(layout::kQuarantine)) {
-    report.quarantined_files = static_cast<std::int64_t>(kept->size());
+    for (const file::Entry& entry : *kept) {
+      const auto inside = entry.kind == file::EntryKind::kDirectory
+                              ? disk.list(layout::join(layout::kQuarantine, entry.name))
+                              : Result<std::vector<file::Entry>>(fail(Errc::kNotFound, ""));
+      report.quarantined_files += inside ? static_cast<std::int64_t>(inside->size()) : 1;
+    }
   }
   if (const auto trash = disk.list(layout::kTrash)) {
     report.deleted_streams = static_cast<std::int64_t>(trash->size());
