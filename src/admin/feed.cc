@@ -11,11 +11,11 @@
 namespace weir::admin {
 namespace {
 
-// How often the figures are looked at while somebody watches. Looking may take this part of one
-// core at most: with very many streams, or on a slow machine, it happens less often.
+// How often the figures are looked at while somebody watches. Looking and telling may take this
+// part of one core at most: with very many streams, or on a slow machine, it happens less often.
 constexpr Duration kLookMin = std::chrono::seconds(1);
 constexpr Duration kLookMax = std::chrono::seconds(10);
-constexpr int kLookShare = 250;
+constexpr int kLookShare = 200;
 // A reader hears the time at least so often, and knows by that that weir is alive.
 constexpr Duration kBeat = std::chrono::seconds(10);
 // Before this much was seen of the disk, nothing is said about when it will be full.
@@ -36,7 +36,7 @@ void Rate::add(double amount, double seconds) {
   // By then it is down to a quarter of a percent, and would creep on for ever.
   constexpr double kForgottenAfter = 6;
   value_ += (1 - std::exp(-seconds / memory_seconds_)) * (amount / seconds - value_);
-  quiet_seconds_ = amount == 0 ? quiet_seconds_ + seconds : 0;
+  quiet_seconds_ = amount == 0 ? quiet_seconds_ + static_cast<float>(seconds) : 0;
   if (quiet_seconds_ > kForgottenAfter * memory_seconds_) value_ = 0;
 }
 
@@ -50,11 +50,12 @@ Feed::Feed(FigureSources sources, Terms terms, Clock& clock)
       terms_(terms),
       clock_(clock),
       looked_(clock.now()),
-      stepped_(clock.now()),
-      interval_(kLookMin) {}
+      stepped_(clock.now()) {}
+
+Duration Feed::interval() const { return std::clamp(spent_ * kLookShare, kLookMin, kLookMax); }
 
 void Feed::look_if_due() {
-  if (looks_ == 0 || clock_.now() - looked_ >= interval_) look();
+  if (looks_ == 0 || clock_.now() - looked_ >= interval()) look();
 }
 
 void Feed::look() {
@@ -70,7 +71,7 @@ void Feed::look() {
   }
   forget_what_is_gone();
   look_at_weir(seconds);
-  interval_ = std::clamp((clock_.now() - began) * kLookShare, kLookMin, kLookMax);
+  spent_ = clock_.now() - began;
 }
 
 void Feed::look_at(const StreamFigures& stream, double seconds) {
@@ -304,7 +305,11 @@ class Feed::Reader final : public EventSource {
     const std::size_t before = out.size();
     feed_.look_if_due();
     if (!in_pass_) begin_pass(out);
-    if (in_pass_) rows(out, bytes_max);
+    if (in_pass_) {
+      const Instant began = feed_.clock_.now();
+      rows(out, bytes_max);
+      feed_.spent_ += feed_.clock_.now() - began;
+    }
     if (!in_pass_) warnings(out);
     const Instant now = feed_.clock_.now();
     if (out.size() == before && now - told_at_ >= kBeat) {
@@ -315,7 +320,7 @@ class Feed::Reader final : public EventSource {
   }
 
   [[nodiscard]] Duration pause() const override {
-    return in_pass_ ? Duration::zero() : feed_.interval_;
+    return in_pass_ ? Duration::zero() : feed_.interval();
   }
 
  private:

@@ -20,13 +20,13 @@ namespace weir::admin {
 /// A rate that forgets: what happened `memory` ago counts a third of what happens now.
 class Rate {
  public:
-  explicit Rate(double memory_seconds = 10) : memory_seconds_(memory_seconds) {}
+  explicit Rate(float memory_seconds = 10) : memory_seconds_(memory_seconds) {}
   void add(double amount, double seconds);
   [[nodiscard]] double per_second() const { return value_; }
 
  private:
-  double memory_seconds_;
-  double quiet_seconds_ = 0;  // how long nothing has happened
+  float memory_seconds_;
+  float quiet_seconds_ = 0;  // how long nothing has happened
   double value_ = 0;
 };
 
@@ -95,6 +95,7 @@ class Feed {
 
   void look();
   void look_if_due();
+  [[nodiscard]] Duration interval() const;
   void look_at(const StreamFigures& stream, double seconds);
   void look_at(ExportState& state, const ExportFigures& figures, double seconds, bool is_new) const;
   void look_at_weir(double seconds);
@@ -112,7 +113,7 @@ class Feed {
   HistoryClock history_clock_;
   Instant looked_;
   Instant stepped_;
-  Duration interval_;
+  Duration spent_{0};        // on the present look, and on telling readers of it
   std::uint64_t looks_ = 0;  // also the version that what changes in a look gets
   std::map<std::uint64_t, StreamState> streams_;
   std::vector<std::pair<std::uint64_t, std::uint64_t>> gone_;  // version, stream; bounded

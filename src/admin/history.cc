@@ -47,7 +47,7 @@ std::uint16_t history_code(double value) {
   if (exponent == 0) return static_cast<std::uint16_t>(whole);
   // To the nearest, which may be one digit longer.
   const std::uint64_t rounded = whole + (exponent > 1 ? std::uint64_t{1} << (exponent - 2) : 0);
-  exponent = exponent_of(rounded);
+  exponent = std::max(1U, exponent_of(rounded));
   const auto mantissa =
       static_cast<unsigned>((rounded >> (exponent - 1)) & ((1U << kMantissaBits) - 1));
   return static_cast<std::uint16_t>((exponent << kMantissaBits) | mantissa);

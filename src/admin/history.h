@@ -22,7 +22,7 @@ class HistoryClock {
   static constexpr std::size_t kStepsPerLong = 20;
   static constexpr std::size_t kLongPoints = 72;  ///< four hours
   /// All histories together. Those that never changed take nothing.
-  static constexpr std::size_t kBytesMax = std::size_t{1} << 20;
+  static constexpr std::size_t kBytesMax = std::size_t{896} << 10;
 
   /// Before the points of one step are added.
   void begin_step() { ++steps_; }
