@@ -155,8 +155,10 @@ std::vector<std::string> head_lines(const Overview& overview, std::size_t column
                   human_bytes(overview.total_bytes)),
       counted(static_cast<std::int64_t>(overview.streams.size()), "stream"),
       exports_part(overview),
-      fmt::format("in {}/s, out {}/s", rate_text(overview.in_per_second()),
-                  rate_text(overview.out_per_second()))};
+      fmt::format("in {}/s", rate_text(overview.in_per_second()))};
+  if (const double out = overview.out_per_second(); out > 0) {
+    parts.back() += fmt::format(", out {}/s", rate_text(out));
+  }
   if (overview.bandwidth_bits > 0) {
     parts.push_back(fmt::format("limit {} kbit/s", grouped(overview.bandwidth_bits / 1000)));
   }

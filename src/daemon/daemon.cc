@@ -443,6 +443,7 @@ void Daemon::Parts::look_at_streams(const std::shared_ptr<Change>& change) {
 void Daemon::Parts::beat() {
   heartbeat = clock.now().time_since_epoch().count();
   if (at_heartbeat) at_heartbeat();
+  board.measure(clock.now());
   loop->call_at(clock.now() + kHeartbeat, [this] { beat(); });
 }
 

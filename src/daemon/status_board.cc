@@ -4,6 +4,7 @@
 #include "connector/streams.h"
 
 #include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <unistd.h>
 
@@ -77,8 +78,18 @@ json stream_json(const StatusBoard::Row& row) {
       {"persistence", row.persistence == model::Persistence::kFile ? "file" : "memory"},
       {"fault", row.fault},
       {"lost_messages", row.lost_messages},
+      {"appended_per_s", std::round(row.appended_per_s * 10) / 10},
       {"exports", json::array()},
   };
+}
+
+// The first thing to look at: how often it complained, and about what last.
+json warnings_json() {
+  const auto lines = log::recent_lines(0);
+  if (lines.empty()) return {{"count", 0}, {"newest", ""}, {"newest_ms", 0}};
+  return {{"count", lines.back().number},
+          {"newest", lines.back().text},
+          {"newest_ms", lines.back().wall_ms}};
 }
 
 json connector_json(const connector::ConnectorView& view,
@@ -135,8 +146,14 @@ void StatusBoard::stream_changed(stream::Stream& stream) {
   row.fault = stream.fault();
   row.lost_messages = stream.lost_messages();
   row.log = stream.log();
+  row.measured_end = row.log->visible_end();
   const MutexLock lock(mutex_);
-  rows_[row.id] = std::move(row);
+  Row& known = rows_[row.id];
+  if (known.log != nullptr) {
+    row.appended_per_s = known.appended_per_s;
+    row.measured_end = known.measured_end;
+  }
+  known = std::move(row);
 }
 
 void StatusBoard::stream_removed(StreamId id) {
@@ -151,6 +168,20 @@ void StatusBoard::refresh_faults(const std::vector<stream::Stream*>& streams) {
     if (found == rows_.end()) continue;
     found->second.fault = stream->fault();
     found->second.lost_messages = stream->lost_messages();
+  }
+}
+
+void StatusBoard::measure(Instant now) {
+  const double seconds = std::chrono::duration<double>(now - measured_).count();
+  if (now - measured_ < kMeasureInterval) return;
+  const bool first = measured_ == Instant{};
+  measured_ = now;
+  const MutexLock lock(mutex_);
+  for (auto& [id, row] : rows_) {
+    const SequenceNumber end = row.log->visible_end();
+    const auto appended = end.value() - row.measured_end.value();
+    row.appended_per_s = first || appended <= 0 ? 0 : static_cast<double>(appended) / seconds;
+    row.measured_end = end;
   }
 }
 
@@ -204,7 +235,12 @@ std::string status_json(const ProcessStatus& process, const std::vector<StatusBo
                            {"state", process.nucleus->trouble.empty() ? "connected" : "waiting"},
                            {"reason", process.nucleus->trouble}};
   }
-  if (process.config != nullptr) document["config"] = config_state_json(process);
+  document["warnings"] = warnings_json();
+  if (process.config != nullptr) {
+    document["config"] = config_state_json(process);
+    document["bandwidth"] = {
+        {"limit_bits_per_s", process.config->transport.bandwidth_bits_per_second}};
+  }
   for (const auto& view : process.connectors) {
     document["connectors"].push_back(connector_json(view, exports, process.wall_ms));
   }

@@ -32,6 +32,9 @@ class StatusBoard {
   void stream_removed(StreamId id);
   /// Faults may come and go without a change of definition; the daemon refreshes them when asked.
   void refresh_faults(const std::vector<stream::Stream*>& streams);
+  /// Sees how many messages each stream got, once in `kMeasureInterval` however often it is called.
+  void measure(Instant now);
+  static constexpr Duration kMeasureInterval = std::chrono::seconds(10);
 
   struct Row {
     StreamId id;
@@ -42,6 +45,8 @@ class StatusBoard {
     std::int64_t time_to_live_ms = 0;  ///< 0 = none
     std::string fault;
     std::int64_t lost_messages = 0;
+    double appended_per_s = 0;  ///< over the last `kMeasureInterval` that is complete
+    SequenceNumber measured_end;
     std::shared_ptr<stream::LogReader> log;
   };
   /// Ascending by name. Threads: any.
@@ -54,6 +59,7 @@ class StatusBoard {
  private:
   mutable Mutex mutex_;
   std::map<StreamId, Row> rows_ WEIR_GUARDED_BY(mutex_);
+  Instant measured_{};
 };
 
 /// Figures of the whole process for `status_json`.
