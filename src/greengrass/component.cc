@@ -77,18 +77,25 @@ class NucleusComponent final : public Component {
 
  private:
   using Step = void (NucleusComponent::*)();
+  struct Again {
+    Step step = nullptr;
+    Instant at;
+  };
 
   [[nodiscard]] Duration patience() const { return milliseconds(options_.answer_timeout_ms); }
 
   Instant tick(Instant now) {
-    Step due = nullptr;
+    std::vector<Step> due;
     Instant next = Instant::max();
     {
       const MutexLock lock(mutex_);
-      if (again_ != nullptr && again_at_ <= now) std::swap(due, again_);
-      if (again_ != nullptr) next = again_at_;
+      std::erase_if(again_, [&](const Again& each) {
+        if (each.at <= now) due.push_back(each.step);
+        return each.at <= now;
+      });
+      for (const Again& each : again_) next = std::min(next, each.at);
     }
-    if (due != nullptr) (this->*due)();
+    for (const Step step : due) (this->*step)();
     if (next_report_at_ <= now) {
       next_report_at_ = now + milliseconds(options_.telemetry_interval_ms);
       report_figures();
@@ -102,18 +109,17 @@ class NucleusComponent final : public Component {
     const bool asked = client_->ask(operation, std::move(payload), patience(),
                                     [this, step, take = std::move(take)](const Answer& answer) {
                                       if (answer.kind == Answer::Kind::kUnanswered) {
-                                        again(step);
+                                        again(step, kAskAgainAfter);
                                       } else {
                                         take(answer);
                                       }
                                     });
-    if (!asked) again(step);
+    if (!asked) again(step, kAskAgainAfter);
   }
 
-  void again(Step step) {
+  void again(Step step, Duration after) {
     const MutexLock lock(mutex_);
-    again_ = step;
-    again_at_ = std::chrono::steady_clock::now() + kAskAgainAfter;
+    again_.push_back({step, std::chrono::steady_clock::now() + after});
   }
 
   void look_for_port() {
@@ -131,11 +137,17 @@ class NucleusComponent final : public Component {
           if (answer.kind == Answer::Kind::kOk) {
             log::info("The nucleus knows weir's port.", {{"port", port_.load()}});
           } else {
+            // It keeps the newer of two values by their times: where the clock has gone back over a
+            // restart, it takes the port when the clock is right again.
             log::error(
                 "The nucleus did not take weir's port, so applications that look it up do not find "
-                "it; set STREAM_MANAGER_SERVER_PORT to a fixed one.",
+                "it; will try again. If that goes on, set STREAM_MANAGER_SERVER_PORT to a fixed "
+                "one.",
                 {{"port", port_.load()}, {"error", answer.error}, {"why", answer.text}});
+            again(&NucleusComponent::publish_port, milliseconds(options_.telemetry_interval_ms));
           }
+          // Of the client's thread, like all answers.
+          if (std::exchange(announced_, true)) return;
           published_.set_value();
           report_running();
         });
@@ -197,11 +209,12 @@ class NucleusComponent final : public Component {
   std::promise<void> published_;
 
   Mutex mutex_;
-  Step again_ WEIR_GUARDED_BY(mutex_) = nullptr;
-  Instant again_at_ WEIR_GUARDED_BY(mutex_);
+  std::vector<Again> again_ WEIR_GUARDED_BY(mutex_);  ///< at most one of each step
   Telemetry telemetry_ WEIR_GUARDED_BY(mutex_);
 
-  Instant next_report_at_{};  ///< of the client's thread
+  // Of the client's thread.
+  Instant next_report_at_{};
+  bool announced_ = false;
 
   std::unique_ptr<Client> client_;  ///< last: its thread uses all of the above
 };

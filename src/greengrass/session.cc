@@ -28,6 +28,8 @@ constexpr std::int32_t kAcceptedFlag = 1;
 
 constexpr std::string_view kNamespace = "aws.greengrass#";
 constexpr std::size_t kWordsBytesMax = 256;
+// Requests are few and small; only answers to pings could pile up where the nucleus does not read.
+constexpr std::size_t kUnsentBytesMax = kMessageBytesMax;
 
 Message message_of(std::int32_t type, std::int32_t stream) {
   return {{{":message-type", type}, {":message-flags", std::int32_t{0}}, {":stream-id", stream}},
@@ -106,6 +108,9 @@ Result<void> Session::take(Message message) {
   const auto stream = message.int32(":stream-id");
   if (!type || !flags || !stream) return broken("a message without type, flags or stream id");
   if (*type == kPing) {
+    if (output_.size() + message.payload.size() > kUnsentBytesMax) {
+      return broken("pings faster than it reads the answers");
+    }
     Message answer = message_of(kPingResponse, 0);
     answer.payload = std::move(message.payload);
     put(answer);

@@ -232,6 +232,14 @@ TEST_F(SessionTest, answers_pings) {
   EXPECT_EQ(messages[0].payload, "echo");
 }
 
+TEST_F(SessionTest, leaves_a_nucleus_that_pings_and_does_not_read) {
+  connect();
+  const Message ping = reply(2, 0, 0, std::string(100'000, 'p'));
+  int taken = 0;
+  while (say(ping)) ASSERT_LT(++taken, 12);
+  EXPECT_GE(taken, 9);
+}
+
 TEST_F(SessionTest, leaves_a_nucleus_that_breaks_the_rules) {
   const Message no_type{{{":stream-id", std::int32_t{0}}}, {}};
   const Message text_type{{{":message-type", std::string("5")},

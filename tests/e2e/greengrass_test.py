@@ -285,6 +285,9 @@ class LifeTest(NucleusCase):
         eventually("RUNNING", lambda: nucleus.states == ["RUNNING"])
         self.logged(weir, "set STREAM_MANAGER_SERVER_PORT to a fixed one")
         self.logged(weir, "FailedUpdateConditionCheckError")
+        nucleus.errors.clear()  # the clock is right again
+        eventually("the port is known", lambda: nucleus.configuration == {"port": weir.port})
+        self.assertEqual(nucleus.states, ["RUNNING"])
 
     def test_without_a_nucleus_there_is_nothing_of_it(self):
         weir = self.enterContext(Weir())
