@@ -268,6 +268,15 @@ std::vector<doctor::SecretFile> secret_files(const Config& config) {
   return files;
 }
 
+/// A configuration file that holds a secret itself.
+void add_secret_file(const std::string& file, Subject& subject) {
+  const auto& files = subject.config_files;
+  if (std::find(files.begin(), files.end(), file) == files.end()) return;
+  const bool known = std::any_of(subject.secrets.begin(), subject.secrets.end(),
+                                 [&](const auto& each) { return each.path == file; });
+  if (!known) subject.secrets.push_back({file, "configuration, which holds a secret"});
+}
+
 Subject subject_of(const Loaded& loaded, const DoctorFlags& flags) {
   const Config& config = loaded.config.config;
   Subject subject;
@@ -292,6 +301,9 @@ Subject subject_of(const Loaded& loaded, const DoctorFlags& flags) {
     const bool elsewhere =
         shown.source.starts_with("environment") || shown.source.starts_with("option");
     if (!elsewhere) subject.settings.emplace(key, shown.value);
+    if (shown.value != "(hidden)") continue;
+    const auto setting = config.settings.find(key);
+    if (setting != config.settings.end()) add_secret_file(setting->second.where.source, subject);
   }
   subject.settings_sha256 = config.sha256;
   subject.offline = flags.offline;

@@ -221,6 +221,13 @@ class MachineTest(DoctorTest):
         found = self.doctor(self.config(server={"tokens_file": str(tokens)}))
         self.one(found, "secret-file", "warning", "0644", "chmod")
 
+    def test_a_configuration_that_holds_a_secret_is_one_itself(self):
+        path = self.config(export={"options": [{"http": {"headers": {"Authorization": "Basic hunter2"}}}]})
+        path.chmod(0o644)
+        self.one(self.doctor(path), "secret-file", "warning", "weir.yaml", "chmod")
+        path.chmod(0o600)
+        self.one(self.doctor(path), "secret-file", "ok", "weir.yaml")
+
     def test_for_people_trouble_stands_last_and_without_colour_in_a_pipe(self):
         (self.directory / "file").write_text("")
         done = weir_command("doctor", "--config", self.config(streams=self.export(
@@ -374,6 +381,14 @@ class NetworkTest(DoctorTest):
         found = self.http(f"http://127.0.0.1:{free_port()}/")
         self.one(found, "connect", "error", "no connection")
         self.one(found, "call", "skipped", "cannot be reached")
+
+    def test_the_broker_of_a_connector_is_tried(self):
+        port = free_port()
+        found = self.doctor(self.config(connectors=[{
+            "type": "firehose", "name": "plant", "broker": f"mqtt://127.0.0.1:{port}",
+            "default_delivery_stream_arn": "arn:aws:firehose:eu-west-1:123456789012:deliverystream/lake"}]))
+        broken = [c for c in found.of("connect", "error") if "broker of connector plant" in c["seen"]]
+        self.assertEqual([c["subject"] for c in broken], [f"127.0.0.1:{port}"], found.text)
 
     def test_a_name_without_an_address_is_named(self):
         self.one(self.http("http://no-such-host.invalid/"), "dns", "error", "no-such-host.invalid")
