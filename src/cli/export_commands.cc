@@ -111,13 +111,20 @@ ExportFlags flags_from(const Arguments& arguments) {
   flags.admin = AdminFlags::from(arguments);
   flags.stream = arguments.text("STREAM");
   flags.identifier = arguments.text("EXPORT");
+  // As `weir status` writes it; the name of a stream has no slash.
+  const std::size_t slash = flags.stream.find('/');
+  if (flags.identifier.empty() && slash != std::string::npos) {
+    flags.identifier = flags.stream.substr(slash + 1);
+    flags.stream.resize(slash);
+  }
   return flags;
 }
 
 Command order(const std::string& name, const std::string& summary) {
   return {.name = "export " + name,
           .summary = summary,
-          .arguments = {{"STREAM", "Name of the stream.", Kind::kStream},
+          .arguments = {{"STREAM", "Name of the stream, or STREAM/EXPORT as status writes it.",
+                         Kind::kStream},
                         {"EXPORT",
                          "Identifier of the export. Not needed where the stream has only one.",
                          Kind::kExport, true}},

@@ -191,7 +191,7 @@ class OrderTest(ControlCase):
         eventually("it waits", lambda: self.export_state()["state"] == "backoff")
         self.run_weir("export", "retry-now", "s", "h")
         self.exported(1)
-        self.run_weir("export", "retry-now", "s", "h")
+        self.run_weir("export", "retry-now", "s/h")
         self.run_weir("export", "pause", "s", "nobody", status=1)
         self.run_weir("export", "pause", "nowhere", "h", status=1)
 
