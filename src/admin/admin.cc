@@ -34,8 +34,6 @@ constexpr auto kRequestTimeout = std::chrono::seconds(10);
 constexpr auto kLingerTimeout = std::chrono::seconds(1);
 constexpr auto kOrderTimeout = std::chrono::seconds(10);
 constexpr auto kAcceptPause = std::chrono::milliseconds(100);
-// A reader of events that takes nothing for so long is let go.
-constexpr auto kReaderTimeout = std::chrono::seconds(30);
 // When nothing happens, a reader hears at least this often that weir is there.
 constexpr auto kQuietMax = std::chrono::seconds(15);
 // What is held for one reader of events at most, one event more.
@@ -322,7 +320,7 @@ class Session : public std::enable_shared_from_this<Session> {
   }
 
   void write_piece(bool last) {
-    stream_.expires_after(kReaderTimeout);
+    stream_.expires_after(std::chrono::milliseconds(shared_.options.reader_timeout_ms));
     asio::async_write(stream_, asio::buffer(piece_),
                       [self = shared_from_this(), last](error_code error, std::size_t) {
                         if (error == beast::error::timeout) {

@@ -22,6 +22,8 @@ struct Options {
   std::int64_t body_bytes_max = 65'536;
   std::int64_t event_streams_max = 16;  ///< long-lived answers, which count as connections too
   bool actions = false;                 ///< orders may come from a page in a browser
+  /// A reader of events that takes nothing for so long is let go. Tests shorten it; no setting.
+  std::int64_t reader_timeout_ms = 30'000;
   [[nodiscard]] Result<void> validate() const;
 };
 

@@ -110,6 +110,16 @@ class Counting final : public EventSource {
   int count_ = 0;
 };
 
+// As much as the reader takes, for ever.
+class Endless final : public EventSource {
+ public:
+  bool more(std::string& out, std::size_t bytes_max) override {
+    append_event(out, "more", std::string(bytes_max, 'x'));
+    return true;
+  }
+  [[nodiscard]] Duration pause() const override { return Duration::zero(); }
+};
+
 class Admin : public ::testing::Test {
  protected:
   void start(Options options = {}) {
@@ -142,6 +152,10 @@ class Admin : public ::testing::Test {
       return std::unique_ptr<EventSource>(std::make_unique<Counting>());
     };
     sources.events.push_back({"/tail", "messages", true, open});
+    sources.events.push_back({"/endless", "too much", false, [](std::string_view) {
+                                return Result<std::unique_ptr<EventSource>>(
+                                    std::make_unique<Endless>());
+                              }});
     sources.payloads_need_token = payloads_need_token_;
     sources.order_token = [this] { return token_; };
     sources.registry = &registry_;
@@ -474,6 +488,20 @@ TEST_F(Admin, has_room_for_so_many_event_streams_and_says_so) {
     answer = next.until("\r\n\r\n");
   }
   EXPECT_THAT(answer, StartsWith("HTTP/1.1 200 "));
+}
+
+TEST_F(Admin, lets_go_of_a_reader_that_takes_nothing_and_serves_the_others) {
+  server_.reset();
+  Options options;
+  options.reader_timeout_ms = 100;
+  start(options);
+  RawClient slow(server_->port());
+  slow.send("GET /endless HTTP/1.1\r\nHost: " + host() + "\r\n\r\n");
+  while (registry_.counter(kEventStreamsEndedTotal, {"slow"}).value() == 0) {
+    EXPECT_THAT(get("/livez"), StartsWith("HTTP/1.1 200 "));
+  }
+  // It gets what was on its way, which is bounded by what the sockets hold, and then the end.
+  EXPECT_THAT(slow.all(), StartsWith("HTTP/1.1 200 "));
 }
 
 TEST_F(Admin, stops_while_somebody_reads_events) {

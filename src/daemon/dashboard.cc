@@ -56,13 +56,18 @@ std::string error_body(const std::string& error, bool needs_confirmation) {
 // done here once for each that is new; where the disk is needed, by another thread, one at a time.
 class Dashboard::NewestTimes {
  public:
-  explicit NewestTimes(server::ReaderPool& readers) : readers_(readers) {}
+  NewestTimes(const StatusBoard& board, server::ReaderPool& readers)
+      : board_(board), readers_(readers) {}
 
-  // All streams are asked for in turn from here on; those that were not since the last time are
+  // Somebody begins to ask for one stream after the other. Now and then those that are gone are
   // forgotten.
   void begin_round() {
-    std::erase_if(known_, [&](const auto& entry) { return entry.second.round != round_; });
-    ++round_;
+    constexpr std::uint64_t kRounds = 100;
+    if (++rounds_ % kRounds != 0) return;
+    std::erase_if(known_, [&](const auto& entry) {
+      const auto row = board_.next(StreamId(entry.first.value() - 1));
+      return !row || row->id != entry.first;
+    });
   }
 
   // 0 = not known yet, or there is none.
@@ -70,7 +75,6 @@ class Dashboard::NewestTimes {
     take_result();
     const SequenceNumber end = log->visible_end();
     Known& known = known_[id];
-    known.round = round_;
     if (end <= log->oldest()) return 0;
     if (known.end == end) return known.ms;
     TimeOfRecord time;
@@ -88,7 +92,6 @@ class Dashboard::NewestTimes {
   struct Known {
     SequenceNumber end{-1};
     std::int64_t ms = 0;
-    std::uint64_t round = 0;
   };
   struct Task {
     StreamId id;
@@ -119,16 +122,17 @@ class Dashboard::NewestTimes {
     task_.reset();
   }
 
+  const StatusBoard& board_;
   server::ReaderPool& readers_;
   std::map<StreamId, Known> known_;
-  std::uint64_t round_ = 1;
+  std::uint64_t rounds_ = 0;
   std::shared_ptr<Task> task_;
 };
 
 Dashboard::Dashboard(Environment environment)
     : environment_(std::move(environment)),
       host_(host_name()),
-      newest_times_(std::make_unique<NewestTimes>(readers_)) {}
+      newest_times_(std::make_unique<NewestTimes>(environment_.board, readers_)) {}
 
 Dashboard::~Dashboard() = default;
 
