@@ -131,6 +131,7 @@ struct Mapping {
   std::uintptr_t begin = 0;
   std::uintptr_t end = 0;
   bool clean_file = false;  // of a file, not writable
+  bool code = false;        // may be executed
   bool touched = false;     // some page is the process's own copy
 };
 
@@ -144,7 +145,7 @@ bool parse_mapping(const char* line, Mapping& mapping) {
   }
   mapping = {begin, end,
              inode != 0 && permissions[0] == 'r' && permissions[1] == '-' && permissions[3] == 'p',
-             false};
+             permissions[2] == 'x', false};
   return true;
 }
 
@@ -155,6 +156,19 @@ void release(const Mapping& mapping) {
   ::madvise(begin, mapping.end - mapping.begin, MADV_DONTNEED);
 }
 
+// An emulator (qemu-user) may show a listing of itself, in which this code is only data, and loses
+// pages that are dropped by it.
+bool describes_this_process(std::FILE* maps) {
+  const auto here = reinterpret_cast<std::uintptr_t>(&release);
+  char line[512];
+  Mapping mapping;
+  while (std::fgets(line, sizeof line, maps) != nullptr) {
+    if (!parse_mapping(line, mapping)) continue;
+    if (mapping.begin <= here && here < mapping.end) return mapping.code;
+  }
+  return false;
+}
+
 }  // namespace
 
 // Dropping pages of a private mapping loses what the process wrote to them (relocations, say), so
@@ -163,6 +177,11 @@ void release_startup_memory() {
   ::malloc_trim(0);
   std::FILE* maps = std::fopen("/proc/self/smaps", "re");
   if (maps == nullptr) return;
+  if (!describes_this_process(maps)) {
+    std::fclose(maps);
+    return;
+  }
+  std::rewind(maps);
   char line[512];
   Mapping current;
   while (std::fgets(line, sizeof line, maps) != nullptr) {
@@ -267,13 +286,13 @@ void StopSignals::expect() {
 }
 
 void StopSignals::at_hangup(std::function<void()> act) {
-  bool now = false;
+  std::function<void()> now;
   {
     const MutexLock lock(state_->mutex);
-    state_->at_hangup = act;
-    now = act && std::exchange(state_->hung_up, false);
+    if (act && std::exchange(state_->hung_up, false)) now = act;
+    state_->at_hangup = std::move(act);
   }
-  if (now) act();
+  if (now) now();
 }
 
 int StopSignals::wait() {
