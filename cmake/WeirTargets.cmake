@@ -1,5 +1,8 @@
 include(GoogleTest)
 
+# What people ask for now and then: in releases small rather than fast. The rest handles messages.
+set(WEIR_SMALL_FOLDERS admin cli doctor greengrass)
+
 # One static library per folder of src/, and one test program from its *_test.cc files.
 function(weir_folder name)
   cmake_parse_arguments(ARG "" "" "FOLDERS;LIBRARIES" ${ARGN})
@@ -16,6 +19,9 @@ function(weir_folder name)
   else()
     add_library(weir_${name} INTERFACE)
     set(scope INTERFACE)
+  endif()
+  if(WEIR_HARDEN AND name IN_LIST WEIR_SMALL_FOLDERS)
+    target_compile_options(weir_${name} PRIVATE -Os)
   endif()
   target_include_directories(weir_${name} ${scope} ${CMAKE_CURRENT_SOURCE_DIR}/src)
   target_link_libraries(weir_${name} ${scope} ${folders} ${ARG_LIBRARIES})
