@@ -19,7 +19,7 @@ constexpr int kGzipWindow = 15 + 16;  // the largest, with a gzip header
 // A field of the header: octal digits that fill it up to the closing NUL.
 void put_octal(char* field, std::size_t bytes, std::uint64_t value) {
   const std::string text = fmt::format("{:0{}o}", value, bytes - 1);
-  std::memcpy(field, text.data(), std::min(text.size(), bytes - 1));
+  std::copy_n(text.data(), std::min(text.size(), bytes - 1), field);
 }
 
 std::array<char, kBlockBytes> header_of(const ArchiveFile& file, std::int64_t seconds) {

@@ -160,13 +160,12 @@ Result<Shown> running_values(const AdminFlags& flags) {
                 "is it an older weir?");
   }
   Shown shown;
+  const auto text = [](const json& each, const char* name) {
+    const auto found = each.find(name);
+    return found != each.end() && found->is_string() ? found->get<std::string>() : "";
+  };
   for (const auto& [path, each] : values->items()) {
-    if (!each.is_object()) continue;
-    const auto text = [&](const char* name) {
-      const auto found = each.find(name);
-      return found != each.end() && found->is_string() ? found->get<std::string>() : "";
-    };
-    shown[path] = {text("value"), text("source")};
+    if (each.is_object()) shown[path] = {text(each, "value"), text(each, "source")};
   }
   return shown;
 }

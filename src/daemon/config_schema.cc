@@ -11,27 +11,29 @@
 namespace weir::daemon {
 namespace {
 
-using json = nlohmann::ordered_json;
+using nlohmann::ordered_json;
 
-json schema_of(const Key& key);
+ordered_json schema_of(const Key& key);
 
-json object_of(const std::vector<Key>& children) {
-  json properties = json::object();
-  json required = json::array();
+ordered_json object_of(const std::vector<Key>& children) {
+  ordered_json properties = ordered_json::object();
+  ordered_json required = ordered_json::array();
   for (const Key& child : children) {
     properties[child.name] = schema_of(child);
     if (child.required) required.push_back(child.name);
   }
-  json object = {{"properties", std::move(properties)}, {"additionalProperties", false}};
+  ordered_json object = {{"properties", std::move(properties)}, {"additionalProperties", false}};
   if (!required.empty()) object["required"] = std::move(required);
   return object;
 }
 
 // YAML reads 5 and true as what they look like; weir reads them as text where text is meant.
-json text_type() { return {{"type", json::array({"string", "number", "boolean"})}}; }
+ordered_json text_type() {
+  return {{"type", ordered_json::array({"string", "number", "boolean"})}};
+}
 
-json choices_of(const Key& key) {
-  json values = key.choices;
+ordered_json choices_of(const Key& key) {
+  ordered_json values = key.choices;
   // mqtt_version: 5 is a number to a YAML reader.
   for (const auto& choice : key.choices) {
     if (choice.find_first_not_of("0123456789") == std::string::npos) {
@@ -41,24 +43,25 @@ json choices_of(const Key& key) {
   return {{"enum", std::move(values)}};
 }
 
-json whole_number(const Key& key) {
-  json number = {{"type", "integer"}, {"minimum", key.min}};
+ordered_json whole_number(const Key& key) {
+  ordered_json number = {{"type", "integer"}, {"minimum", key.min}};
   if (key.max != std::numeric_limits<std::int64_t>::max()) number["maximum"] = key.max;
   return number;
 }
 
-json type_of(const Key& key) {
+ordered_json type_of(const Key& key) {
   switch (key.kind) {
     case Kind::kSection: {
-      json section = object_of(key.children);
+      ordered_json section = object_of(key.children);
       // A section whose keys are all commented out is empty.
-      section["type"] = key.required ? json("object") : json::array({"object", "null"});
+      section["type"] =
+          key.required ? ordered_json("object") : ordered_json::array({"object", "null"});
       return section;
     }
     case Kind::kList: {
-      json element = object_of(key.children);
+      ordered_json element = object_of(key.children);
       element["type"] = "object";
-      return {{"type", json::array({"array", "null"})}, {"items", std::move(element)}};
+      return {{"type", ordered_json::array({"array", "null"})}, {"items", std::move(element)}};
     }
     case Kind::kTextMap:
       return {{"type", "object"}, {"additionalProperties", text_type()}};
@@ -67,25 +70,25 @@ json type_of(const Key& key) {
     case Kind::kInteger:
       return whole_number(key);
     case Kind::kText: {
-      json text = text_type();
+      ordered_json text = text_type();
       text["minLength"] = 1;
       return text;
     }
     case Kind::kChoice:
       return choices_of(key);
     case Kind::kChoiceOrSection: {
-      json section = object_of(key.children);
+      ordered_json section = object_of(key.children);
       section["type"] = "object";
       section["minProperties"] = 1;
       section["maxProperties"] = 1;
-      return {{"oneOf", json::array({choices_of(key), std::move(section)})}};
+      return {{"oneOf", ordered_json::array({choices_of(key), std::move(section)})}};
     }
   }
-  return json::object();
+  return ordered_json::object();
 }
 
 // The default as a value, where it is one and not a sentence.
-void add_default(const Key& key, json& schema) {
+void add_default(const Key& key, ordered_json& schema) {
   if (key.default_text.empty()) return;
   if (key.kind == Kind::kFlag) {
     schema["default"] = key.default_text == "true";
@@ -98,8 +101,8 @@ void add_default(const Key& key, json& schema) {
   }
 }
 
-json schema_of(const Key& key) {
-  json schema = {{"description", key.doc}};
+ordered_json schema_of(const Key& key) {
+  ordered_json schema = {{"description", key.doc}};
   schema.update(type_of(key));
   add_default(key, schema);
   return schema;
@@ -108,10 +111,10 @@ json schema_of(const Key& key) {
 }  // namespace
 
 std::string config_schema_json() {
-  json document = {{"$schema", "https://json-schema.org/draft/2020-12/schema"},
-                   {"title", "Configuration of weir"},
-                   {"description", "weir.yaml and the files in conf.d"},
-                   {"type", json::array({"object", "null"})}};
+  ordered_json document = {{"$schema", "https://ordered_json-schema.org/draft/2020-12/schema"},
+                           {"title", "Configuration of weir"},
+                           {"description", "weir.yaml and the files in conf.d"},
+                           {"type", ordered_json::array({"object", "null"})}};
   document.update(object_of(schema().children));
   // A Greengrass component's configuration has these names as keys, its numbers as floats.
   for (const auto& each : environment_names()) {

@@ -230,7 +230,7 @@ Result<exporter::DestinationFactory> Daemon::Parts::make_factory(const Config& c
   outlets = std::make_unique<Outlets>(clock, metrics, random_seed(), options_in_force,
                                       std::move(own_ports));
   WEIR_TRY(auto set, outlets->make(config, nullptr));
-  outlets->use(std::move(set), config.transport.bandwidth_bits_per_second);
+  outlets->use(set, config.transport.bandwidth_bits_per_second);
   auto plain = outlets->factory();
   auto guarded = with_poison_policies(
       plain, [this](const exporter::ExportSpec& spec) { return running.get()->options_for(spec); },
@@ -364,7 +364,14 @@ struct Daemon::Parts::Change {
   bool of_exports = false;
   std::set<std::string> declared;  // streams to bring to what is declared
   std::vector<StreamId> streams = {};
-  std::promise<std::vector<std::string>> failures = {};
+  // What was replaced goes where it may block: to the thread that waits.
+  struct Outcome {
+    std::vector<std::string> failures;
+    std::shared_ptr<server::Verifier> verifier;
+    std::shared_ptr<const Outlets::Set> outlets;
+  };
+  Outcome outcome = {};
+  std::promise<Outcome> done = {};
 };
 
 void Daemon::Parts::reload_from(const ConfigSources& sources, std::function<void(bool)> tell) {
@@ -395,15 +402,16 @@ ReloadAnswer Daemon::Parts::apply_reload(LoadedConfig loaded, const std::stop_to
   change->next = std::make_shared<const Config>(std::move(plan.next));
   change->verifier = std::move(*checks_tokens);
   change->outlets = std::move(*set);
-  auto failures = change->failures.get_future();
+  auto done = change->done.get_future();
   loop->post([this, change] { begin(change); });
   const Instant deadline = clock.now() + kChangeMax;
-  while (failures.wait_for(kLookAtStop) != std::future_status::ready) {
+  change.reset();
+  while (done.wait_for(kLookAtStop) != std::future_status::ready) {
     if (!stop.stop_requested() && clock.now() < deadline) continue;
     answer.failed.emplace_back("not everything has been carried out yet; see the log");
     return answer;
   }
-  answer.failed = failures.get();
+  answer.failed = done.get().failures;
   return answer;
 }
 
@@ -412,8 +420,8 @@ void Daemon::Parts::begin(const std::shared_ptr<Change>& change) {
   const Config& next = *change->next;
   log::set_level(next.log_level);
   running.set(change->next);
-  verifier.use(change->verifier);
-  outlets->use(change->outlets, next.transport.bandwidth_bits_per_second);
+  change->outcome.verifier = verifier.use(std::move(change->verifier));
+  change->outcome.outlets = outlets->use(change->outlets, next.transport.bandwidth_bits_per_second);
   engine->set_options(next.exporter);
   catalog->set_min_free_bytes(next.store.min_free_bytes);
   if (change->of_exports) {
@@ -436,7 +444,8 @@ void Daemon::Parts::look_at_streams(const std::shared_ptr<Change>& change) {
   }
   apply_declared_streams(change->next, *catalog, metrics, change->declared,
                          [change](std::vector<std::string> failures) {
-                           change->failures.set_value(std::move(failures));
+                           change->outcome.failures = std::move(failures);
+                           change->done.set_value(std::move(change->outcome));
                          });
 }
 

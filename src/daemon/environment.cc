@@ -118,6 +118,8 @@ std::string apply_nucleus_token(const std::string& text, const Position&, Config
   return {};
 }
 
+// Secrets are kept where they are used, and nowhere else.
+const std::string kHidden = "(hidden)";
 constexpr std::string_view kServiceUrlPrefix = "AWS_ENDPOINT_URL_";
 
 // Read by the sources of credentials when they are asked, see docs/credentials.md.
@@ -334,7 +336,9 @@ std::string apply_environment_name(std::string_view name, const std::string& giv
                                 [&](const Row& each) { return each.shown.name == name; });
   if (row->apply == nullptr) return apply_key(row->shown.key, text, where, config);
   std::string why = row->apply(text, where, config);
-  if (why.empty() && row->shown.key.empty()) config.settings[std::string(name)] = {text, where};
+  if (why.empty() && row->shown.key.empty()) {
+    config.settings[std::string(name)] = {is_secret_name(name) ? kHidden : text, where};
+  }
   return why;
 }
 
@@ -362,8 +366,9 @@ void apply_environment(const std::map<std::string, std::string>& given, Config& 
     const auto found = environment.find(std::string(each.name));
     if (found == environment.end() || found->second.empty()) continue;
     config.aws.environment.insert(*found);
-    if (each.name != "HOME")
-      config.settings[found->first] = {found->second, place_of(found->first)};
+    if (each.name == "HOME") continue;  // of no interest
+    config.settings[found->first] = {is_secret_name(each.name) ? kHidden : found->second,
+                                     place_of(found->first)};
   }
   apply_generic_names(environment, config, problems);
 }

@@ -110,7 +110,7 @@ TEST_F(ExportsWiring, extras_of_the_configuration_are_taken_up_by_a_restart) {
   eventually("the first message arrives", [&] { return arrived("X-Site: north") == 1; });
   start(declared("south"));
   client().append("s", "second");
-  eventually("the second message arrives", [&] { return arrived("X-Site: south") == 1; });
+  eventually("the second message arrives", [&] { return arrived("X-Site: south") >= 1; });
   EXPECT_EQ(arrived("X-Site: north"), 1) << "its position was kept";
 
   // The same for exports that programs define.
@@ -119,7 +119,7 @@ TEST_F(ExportsWiring, extras_of_the_configuration_are_taken_up_by_a_restart) {
       "{X-Site: east}}}]}\n";
   start(rule);
   client().append("s", "third");
-  eventually("the third message arrives", [&] { return arrived("X-Site: east") == 1; });
+  eventually("the third message arrives", [&] { return arrived("X-Site: east") >= 1; });
 }
 
 }  // namespace

@@ -41,15 +41,16 @@ Result<std::shared_ptr<const Outlets::Set>> Outlets::make(const Config& config,
   return std::shared_ptr<const Set>(std::move(set));
 }
 
-void Outlets::use(std::shared_ptr<const Set> set, std::int64_t bandwidth_bits_per_second) {
+std::shared_ptr<const Outlets::Set> Outlets::use(const std::shared_ptr<const Set>& set,
+                                                 std::int64_t bandwidth_bits_per_second) {
   bandwidth_->set_rate(bandwidth_bits_per_second);
-  const auto old = present();
-  const bool stays = old != nullptr && old->credentials == set->credentials;
+  std::shared_ptr<const Set> old;
   {
     const MutexLock lock(mutex_);
-    set_ = std::move(set);
+    old = std::exchange(set_, set);
   }
-  if (stays) old->credentials->look_again();
+  if (old != nullptr && old->credentials == set->credentials) old->credentials->look_again();
+  return old;
 }
 
 exporter::DestinationFactory Outlets::factory() {

@@ -38,7 +38,9 @@ class Outlets {
   Result<std::shared_ptr<const Set>> make(const Config& config, const Config* before);
   /// From now on destinations are made from this set, and all share this limit. Credentials that
   /// stay are asked for again, because what they come from may have changed.
-  void use(std::shared_ptr<const Set> set, std::int64_t bandwidth_bits_per_second);
+  /// Returns the set before, whose end may block.
+  std::shared_ptr<const Set> use(const std::shared_ptr<const Set>& set,
+                                 std::int64_t bandwidth_bits_per_second);
 
   /// Makes destinations from the set in use. Lifetime: this outlives it.
   [[nodiscard]] exporter::DestinationFactory factory();

@@ -81,7 +81,7 @@ std::string in_json(const std::string& text) {
 }  // namespace
 
 void Redactor::add(const std::string& secret) {
-  if (secret.size() < kSecretBytesMin) return;
+  if (secret.size() < kSecretBytesMin || secret == kHidden) return;
   for (std::string each : {secret, in_json(secret)}) {
     const bool known = std::find(secrets_.begin(), secrets_.end(), each) != secrets_.end();
     if (!known) secrets_.push_back(std::move(each));

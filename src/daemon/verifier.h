@@ -6,6 +6,7 @@
 #include "server/server.h"
 
 #include <memory>
+#include <utility>
 
 namespace weir::greengrass {
 class Component;
@@ -27,7 +28,10 @@ Result<std::unique_ptr<server::Verifier>> make_verifier(const Config& config, Cl
 /// Threads: core.
 class ReplaceableVerifier final : public server::Verifier {
  public:
-  void use(std::shared_ptr<server::Verifier> verifier) { verifier_ = std::move(verifier); }
+  /// Returns the one before: its end may block.
+  std::shared_ptr<server::Verifier> use(std::shared_ptr<server::Verifier> verifier) {
+    return std::exchange(verifier_, std::move(verifier));
+  }
   void verify(std::string token, Done done) override;
 
  private:

@@ -60,7 +60,8 @@ void StreamWatcher::set_exports(stream::Stream& stream) {
     std::erase_if(wanted, [&](const auto& each) {
       return !each.on_wire || each.config.identifier == own->identifier;
     });
-    wanted.push_back({std::move(*own), false});
+    const auto options = fingerprint_of(*config_.get(), {stream.definition().name, *own}).options;
+    wanted.push_back({std::move(*own), false, 0, options});  // redirects are not for it
   }
   engine_.set_exports(stream.id(), stream.definition().name, stream.log(), stream.cursors(),
                       std::move(wanted));
