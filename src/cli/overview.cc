@@ -101,6 +101,27 @@ void add_nucleus(const json& status, std::vector<TroubleRow>& troubles) {
       {"Greengrass nucleus", "not connected, lets no new programs in: " + reason, Trouble::kWaits});
 }
 
+// Its texts, safe for a terminal and joined.
+std::string joined_texts(const json& list) {
+  std::string all;
+  for (const json& each : list) {
+    if (!each.is_string()) continue;
+    all += (all.empty() ? "" : ", ") + visible(each.get_ref<const std::string&>());
+  }
+  return all;
+}
+
+void add_configuration(const json& status, std::vector<TroubleRow>& troubles) {
+  const json& config = part_field(status, "config");
+  if (const std::string why = joined_texts(part_field(config, "refused")); !why.empty()) {
+    troubles.push_back(
+        {"configuration", "refused, the one before is in force: " + why, Trouble::kNeedsPerson});
+  }
+  if (const std::string keys = joined_texts(part_field(config, "needs_restart")); !keys.empty()) {
+    troubles.push_back({"configuration", "in force after a restart: " + keys, Trouble::kWaits});
+  }
+}
+
 void add_troubles(const json& status, Overview& overview) {
   for (const json& entry : part_field(status, "unavailable_streams")) {
     const std::string name = text_field(entry, "name");
@@ -116,6 +137,7 @@ void add_troubles(const json& status, Overview& overview) {
   add_credentials(status, overview.troubles);
   add_connectors(status, overview.troubles);
   add_nucleus(status, overview.troubles);
+  add_configuration(status, overview.troubles);
 }
 
 double rate(std::int64_t now, std::int64_t before, double seconds) {

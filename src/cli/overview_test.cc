@@ -117,7 +117,12 @@ TEST(Overview, CredentialsConnectorsAndStreamsInTroubleAreNamed) {
               {{{"name", "line"}, {"state", "disconnected"}, {"reason", "refused"}},
                {{"name", "fine"}, {"state", "connected"}}}},
              {"nucleus", {{"state", "waiting"}, {"reason", "nobody there"}}},
+             {"config",
+              {{"refused", {"weir.yaml:3:1: unknown key"}}, {"needs_restart", {"server.port"}}}},
              {"unavailable_streams", {{{"name", "gone"}, {"reason", "damaged"}}}}});
+  EXPECT_NE(place(lines, "configuration: refused, the one before is in force: weir.yaml:3:1"),
+            lines.size());
+  EXPECT_NE(place(lines, "configuration: in force after a restart: server.port"), lines.size());
   EXPECT_NE(place(lines, "AWS credentials: none: no answer"), lines.size());
   EXPECT_NE(place(lines, "AWS credentials of r: expired"), lines.size());
   EXPECT_NE(place(lines, "connector line: not connected: refused"), lines.size());
