@@ -162,8 +162,9 @@ class MachineTest(DoctorTest):
             self.one(found, "running", "ok", "runs and answers")
             self.one(found, "store", "ok", "in use by a running weir")
             self.one(found, "port", "ok", "weir")
-            self.one(found, "sync", "ok")
-            self.one(found, "disk-space", "ok")
+            # How fast and how full this disk is is not what is tried.
+            self.assertIn("is on the disk after", found.of("sync")[0]["seen"])
+            self.assertIn("free of", found.of("disk-space")[0]["seen"])
             self.one(found, "ownership", "ok")
             self.assertEqual(sorted(p.name for p in weir.store.iterdir() if "doctor" in p.name), [])
 
