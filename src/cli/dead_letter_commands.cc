@@ -6,6 +6,7 @@
 #include "cli/flags.h"
 #include "cli/interrupt.h"
 #include "cli/output.h"
+#include "cli/progress.h"
 #include "cli/text.h"
 
 #include <algorithm>
@@ -13,6 +14,8 @@
 #include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <unistd.h>
 #include <vector>
 
 namespace weir::cli {
@@ -40,6 +43,8 @@ Result<std::unique_ptr<Client>> connect(const DeadLetterFlags& flags, const Inte
 
 // One letter with the message that holds it.
 using Visit = std::function<Result<void>(const protocol::StoredMessage&, const DeadLetterView&)>;
+// Told how many messages the stream holds, and how many of them are behind.
+using Seen = std::function<void(std::int64_t total, std::int64_t done)>;
 
 Result<void> show_to(const Visit& visit, const protocol::StoredMessage& message) {
   const auto letter = read_dead_letter(message.payload);
@@ -49,7 +54,8 @@ Result<void> show_to(const Visit& visit, const protocol::StoredMessage& message)
 }
 
 // All that were there when it began.
-Result<void> for_all(Client& client, const std::string& stream, const Visit& visit) {
+Result<void> for_all(Client& client, const std::string& stream, const Visit& visit,
+                     const Seen& seen = nullptr) {
   const std::string doing = "read stream " + log::escaped(stream);
   auto described = client.request(doing, protocol::DescribeRequest{{}, stream});
   if (!described) return fail(std::move(described).error());
@@ -65,6 +71,10 @@ Result<void> for_all(Client& client, const std::string& stream, const Visit& vis
       if (message.sequence_number > storage.newest_sequence_number) return {};
       WEIR_RETURN_IF_ERROR(show_to(visit, message));
       next = message.sequence_number + 1;
+      if (seen) {
+        seen(storage.newest_sequence_number - storage.oldest_sequence_number + 1,
+             next - storage.oldest_sequence_number);
+      }
     }
   }
   return {};
@@ -177,7 +187,15 @@ Result<void> replay(const DeadLetterFlags& flags) {
   const Visit visit = [&](const protocol::StoredMessage& message, const DeadLetterView& letter) {
     return append(*client, flags.to.empty() ? letter.stream : flags.to, message, letter, out);
   };
-  if (flags.all) return for_all(*client, flags.from, visit);
+  if (flags.all) {
+    std::optional<Progress> progress;
+    return for_all(*client, flags.from, visit, [&](std::int64_t total, std::int64_t done) {
+      if (!progress) {
+        progress.emplace("replaying", total, Progress::Unit::kMessages, STDERR_FILENO, out.fd());
+      }
+      progress->at(done);
+    });
+  }
   for (const std::int64_t number : flags.numbers) {
     WEIR_RETURN_IF_ERROR(for_one(*client, flags.from, number, visit));
   }

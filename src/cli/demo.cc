@@ -6,6 +6,7 @@
 #include "cli/http_get.h"
 #include "cli/interrupt.h"
 #include "cli/status.h"
+#include "cli/terminal.h"
 #include "cli/text.h"
 
 #include <algorithm>
@@ -14,7 +15,6 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <poll.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 namespace weir::cli {
@@ -44,10 +44,9 @@ std::string program_name() {
   return name.empty() ? "weir" : log::escaped(name);
 }
 
-std::size_t terminal_columns(int fd) {
-  winsize size = {};
-  if (::ioctl(fd, TIOCGWINSZ, &size) != 0 || size.ws_col < 20) return 79;
-  return size.ws_col - 1U;
+std::size_t view_columns(int fd) {
+  const std::size_t columns = terminal_size(fd).columns;
+  return columns < 20 ? 79 : columns - 1;
 }
 
 }  // namespace
@@ -170,7 +169,7 @@ void Demo::show() {
   } else {
     // Each line is cut to the width of the terminal and cleared to its end, and the next view is
     // written over this one.
-    const std::size_t columns = terminal_columns(out_.fd());
+    const std::size_t columns = view_columns(out_.fd());
     const std::string view = demo_view(figures_);
     std::string cleared;
     for (std::size_t at = 0; at < view.size();) {

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <utility>
 
@@ -70,6 +71,20 @@ MessageSource MessageSource::files(std::vector<std::string> paths) {
   MessageSource source;
   source.paths_ = std::move(paths);
   return source;
+}
+
+std::optional<std::int64_t> MessageSource::total() const {
+  if (counts_files()) return static_cast<std::int64_t>(paths_.size());
+  struct stat kind = {};
+  if (::fstat(fd_, &kind) != 0 || !S_ISREG(kind.st_mode)) return std::nullopt;
+  return kind.st_size;
+}
+
+std::int64_t MessageSource::position() const {
+  if (counts_files()) return static_cast<std::int64_t>(next_path_);
+  // What was read ahead is not sent yet.
+  const auto read = static_cast<std::int64_t>(::lseek(fd_, 0, SEEK_CUR));
+  return std::max<std::int64_t>(0, read - static_cast<std::int64_t>(buffer_.size() - taken_));
 }
 
 Result<MessageSource::Next> MessageSource::next_file(std::string& out) {

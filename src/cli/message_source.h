@@ -3,6 +3,7 @@
 #include "base/result.h"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,6 +32,11 @@ class MessageSource {
   /// Takes what `fd` has now; blocks if it has nothing.
   Result<void> fill();
   [[nodiscard]] int fd() const { return fd_; }
+  /// How far it is and how far it goes, in files, or in bytes if the input is a file; none: nobody
+  /// knows.
+  [[nodiscard]] std::optional<std::int64_t> total() const;
+  [[nodiscard]] std::int64_t position() const;
+  [[nodiscard]] bool counts_files() const { return fd_ < 0; }
   /// Empty messages, which the protocol does not have, left out so far.
   [[nodiscard]] std::int64_t empty_count() const { return empty_count_; }
 

@@ -4,6 +4,7 @@
 #include "cli/arguments.h"
 #include "cli/client.h"
 #include "cli/interrupt.h"
+#include "cli/progress.h"
 #include "cli/text.h"
 
 #include <algorithm>
@@ -110,6 +111,7 @@ Result<void> Publisher::run() {
     WEIR_RETURN_IF_ERROR(send_what_may_go());
     WEIR_RETURN_IF_ERROR(client_.exchange());
     WEIR_RETURN_IF_ERROR(take_answers());
+    if (progress_ != nullptr) progress_->at(source_.position());
     if (options_.print_sequence && !out_.flush()) return {};
     if (ended_ && unanswered() == 0) return {};
     if (interrupt_.raised() && SystemClock().now() > give_up_) {
@@ -181,8 +183,14 @@ int run_pub(const PubFlags& flags) {
                              : MessageSource::files(flags.files);
   Output out;
   Publisher publisher(flags.options, **client, source, interrupt, out);
+  // Only where the end is known: lines that somebody types are no long work.
+  Progress progress("publishing", source.total(),
+                    source.counts_files() ? Progress::Unit::kFiles : Progress::Unit::kBytes,
+                    STDERR_FILENO, flags.options.print_sequence ? STDOUT_FILENO : -1);
+  if (!flags.quiet && source.total()) publisher.set_progress(&progress);
   const Instant begin = SystemClock().now();
   const auto done = publisher.run();
+  progress.clear();
   out.flush();
   if (!done && publisher.counts().sent == 0) return failed(done.error());
   if (!flags.quiet && publisher.counts().stored > 0) {

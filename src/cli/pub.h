@@ -13,6 +13,7 @@ namespace weir::cli {
 
 class Client;
 class Interrupt;
+class Progress;
 
 /// Sends messages with many in flight, and keeps count of what became of them. Threads: one.
 class Publisher {
@@ -44,6 +45,8 @@ class Publisher {
   /// Until the source has ended and everything was answered. Errors: the connection or the source
   /// failed; kNotFound: no such stream, found out before anything more was sent.
   Result<void> run();
+  /// Told how far the source is, while it runs; outlives it. Null: nobody wants to know.
+  void set_progress(Progress* progress) { progress_ = progress; }
   [[nodiscard]] const Counts& counts() const { return counts_; }
   [[nodiscard]] std::int64_t unanswered() const {
     return counts_.sent - counts_.stored - counts_.refused;
@@ -64,6 +67,7 @@ class Publisher {
   std::uint64_t first_ticket_ = 0;
   Instant started_{};
   Instant give_up_{};  // once interrupted
+  Progress* progress_ = nullptr;
   bool need_input_ = false;
   bool ended_ = false;
   std::string message_;

@@ -5,11 +5,13 @@
 #include "cli/client.h"
 #include "cli/flags.h"
 #include "cli/interrupt.h"
+#include "cli/progress.h"
 #include "cli/text.h"
 
 #include <algorithm>
 #include <fmt/format.h>
 #include <memory>
+#include <unistd.h>
 
 namespace weir::cli {
 namespace {
@@ -22,6 +24,12 @@ constexpr std::int64_t kLongPollMs = 30'000;
 bool Subscriber::done() const {
   if (out_.closed() || (options_.count && counts_.printed >= *options_.count)) return true;
   return !options_.follow && next_ > last_wanted_;
+}
+
+std::int64_t Subscriber::expected() const {
+  const std::int64_t there = std::max<std::int64_t>(0, last_wanted_ + 1 - next_);
+  if (options_.follow) return options_.count.value_or(0);
+  return std::min(there, options_.count.value_or(there));
 }
 
 void Subscriber::print(const protocol::StoredMessage& message) {
@@ -84,7 +92,13 @@ Result<void> Subscriber::run() {
   if (done() && !options_.follow && !options_.count.has_value() && newest >= oldest) {
     note("weir: nothing there yet from that position on; add --follow to wait for it");
   }
-  while (!done()) WEIR_RETURN_IF_ERROR(read_on());
+  // Messages on a screen show by themselves how far it is.
+  Progress progress("reading " + log::escaped(options_.stream), expected(),
+                    Progress::Unit::kMessages, STDERR_FILENO, out_.fd());
+  while (!done()) {
+    WEIR_RETURN_IF_ERROR(read_on());
+    if (!options_.follow || options_.count) progress.at(counts_.printed);
+  }
   return {};
 }
 

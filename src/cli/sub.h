@@ -34,6 +34,8 @@ class Subscriber {
   /// Until there is nothing more to print, or the reader of `out` is gone. Errors: kNotFound;
   /// kCancelled, interrupted by a signal.
   Result<void> run();
+  /// How many messages it will print, as far as that is known. Right once `run` has asked.
+  [[nodiscard]] std::int64_t expected() const;
   [[nodiscard]] const Counts& counts() const { return counts_; }
 
  private:

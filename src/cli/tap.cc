@@ -187,24 +187,6 @@ int run(const Arguments& arguments) {
   return run_tap(flags);
 }
 
-std::string unbase64(std::string_view text) {
-  constexpr std::string_view kAlphabet =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string out;
-  std::uint32_t bits = 0;
-  unsigned held = 0;
-  for (const char c : text) {
-    const std::size_t value = kAlphabet.find(c);
-    if (value == std::string_view::npos) break;
-    bits = bits << 6U | static_cast<std::uint32_t>(value);
-    held += 6;
-    if (held < 8) continue;
-    held -= 8;
-    out += static_cast<char>(bits >> held & 0xffU);
-  }
-  return out;
-}
-
 }  // namespace
 
 std::string batch_text(const json& batch, PayloadForm form) {
@@ -219,7 +201,7 @@ std::string batch_text(const json& batch, PayloadForm form) {
   std::int64_t shown = 0;
   for (const json& one : part_field(batch, "sample")) {
     if (!one.is_object()) continue;
-    const std::string payload = unbase64(raw_text(one, "payload_base64"));
+    const std::string payload = from_base64(raw_text(one, "payload_base64")).value_or("");
     const std::int64_t whole = number_field(one, "payload_bytes");
     line += fmt::format("  {} {}", number_field(one, "sequence"), payload_words(payload, form));
     if (whole > static_cast<std::int64_t>(payload.size())) {

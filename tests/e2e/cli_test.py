@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import pathlib
+import pty
 import re
 import signal
 import socket
@@ -113,6 +114,20 @@ class PipesTest(unittest.TestCase):
         self.assertEqual(self.run_weir("sub", "s", "--from", "-3").stdout, "line 4997\nline 4998\nline 4999\n")
         self.assertEqual(self.run_weir("sub", "s", "--from", "4998", "--count", "1").stdout, "line 4998\n")
         self.assertEqual(self.run_weir("sub", "s", "--from", "start", "-n", "2").stdout, "line 0\nline 1\n")
+
+    def test_a_long_file_shows_how_far_it_is_on_a_terminal(self):
+        path = self.weir.directory / "lines"
+        path.write_text("".join(f"line {i:4}\n" for i in range(300)))
+        screen, theirs = pty.openpty()
+        self.addCleanup(os.close, screen)
+        with path.open() as lines:
+            pub = subprocess.Popen([str(BINARY), "pub", "s", "--create", "--rate", "250", "--port", str(self.weir.port)],
+                                   stdin=lines, stdout=subprocess.PIPE, stderr=theirs, env={**os.environ, "TERM": "vt100"})
+        os.close(theirs)
+        self.assertEqual((pub.communicate(timeout=DEADLINE_S)[0], pub.returncode), (b"", 0))
+        shown = os.read(screen, 65536).decode()
+        self.assertRegex(shown, r"\rpublishing \[#+\.+\] \S+ (B|KiB) of 2\.9 KiB, .* left\x1b\[K\r")
+        self.assertRegex(shown, r"\r\x1b\[Kpublished 300 messages to s in [^\r]*\r\n$")
 
     def test_sub_pipes_into_pub(self):
         self.run_weir("pub", "one", "--create", input="a\nb\nc\n")

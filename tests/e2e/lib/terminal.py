@@ -10,10 +10,9 @@ import struct
 import subprocess
 import termios
 import threading
-import time
 import unicodedata
 
-from weir_server import DEADLINE_S
+from weir_server import eventually
 
 SEQUENCE = re.compile(r"\x1b\[([?\d;]*)([A-Za-z])")
 
@@ -152,13 +151,10 @@ class Terminal:
 
     def wait_for(self, what, condition):
         """Until `condition(text)` holds; shows the screen if it never does."""
-        until = time.monotonic() + DEADLINE_S
-        while time.monotonic() < until:
-            found = condition(self.text())
-            if found:
-                return found
-            time.sleep(0.02)
-        raise AssertionError(f"did not happen within the deadline: {what}\n{self.text()}\n{self.screen.faults}")
+        try:
+            return eventually(what, lambda: condition(self.text()))
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.text()}\n{self.screen.faults}") from None
 
     def sees(self, part):
         self.wait_for(f"{part!r} is on the screen", lambda text: part in text)
