@@ -95,10 +95,8 @@ Result<std::vector<UnavailableStream>> start_and_stop(file::FileSystem& disk, Cl
 Result<void> write_piece(file::FileSystem& disk, file::File& from, std::uint32_t seed,
                          const segment::Header& old, SequenceNumber first, SequenceNumber after,
                          const std::string& path) {
-  if (const auto removed = disk.remove_file(path);
-      !removed && removed.error().code != Errc::kNotFound) {
-    return removed;
-  }
+  auto removed = disk.remove_file(path);
+  if (!removed && removed.error().code != Errc::kNotFound) return removed;
   segment::Header header = old;
   header.base = first;
   WEIR_TRY(auto writer, segment::Writer::create(disk, path, header));

@@ -122,32 +122,3 @@ def messages_in(path, stream):
     bases = [int(p.stem) for p in segments] + [stream.highest_told() + 1]
     place = [p.name for p in segments].index(path.name)
     return bases[place + 1] - bases[place]
-
-
-def every_small_file(problems):
-    """Whole-file damage to every file that is not a segment, in copies of one store."""
-    rng = random.Random(1)
-    weir = Weir()
-    try:
-        streams, _ = make_store(weir, rng)
-        sound = weir.directory / "sound"
-        shutil.copytree(weir.store, sound)
-        names = sorted(p.relative_to(sound) for p in sound.rglob("*")
-                       if p.is_file() and p.suffix != ".seg" and p.name != "LOCK")
-        count = 0
-        for name in names:
-            for kind in (directory_instead, link_instead, remove, empty):
-                shutil.rmtree(weir.store)
-                shutil.copytree(sound, weir.store)
-                path = weir.store / name
-                what, _ = kind(rng, path, path.read_bytes())
-                told = copy.deepcopy(streams)
-                found = []
-                check_start(weir, told, path, stream_of(path, weir.store, told), 0, True, found)
-                problems += [f"{name} {what}: {problem}" for problem in found]
-                count += 1
-        return f"{count} of them"
-    finally:
-        if weir.process:
-            weir.kill()
-        shutil.rmtree(weir.directory, ignore_errors=True)
