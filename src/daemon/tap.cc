@@ -1,41 +1,10 @@
 #include "daemon/tap.h"
 
 #include <algorithm>
+#include <atomic>
 #include <utility>
 
 namespace weir::daemon {
-
-// Passes everything on, and shows what became of each batch.
-class Taps::Tapped final : public exporter::Destination {
- public:
-  Tapped(std::unique_ptr<exporter::Destination> inner, Taps& taps, std::string name)
-      : inner_(std::move(inner)), taps_(taps), name_(std::move(name)) {}
-
-  [[nodiscard]] Limits limits() const override { return inner_->limits(); }
-  exporter::Outcome deliver(const exporter::Batch& batch, std::stop_token stop) override {
-    auto outcome = inner_->deliver(batch, std::move(stop));
-    if (taps_.count_.load(std::memory_order_relaxed) > 0) taps_.show(batch, outcome, name_);
-    return outcome;
-  }
-  [[nodiscard]] bool prepares() const override { return inner_->prepares(); }
-  std::unique_ptr<exporter::Preparation> prepare(
-      const exporter::Batch& batch, std::unique_ptr<exporter::Preparation> old) override {
-    return inner_->prepare(batch, std::move(old));
-  }
-  [[nodiscard]] Instant idle_deadline() const override { return inner_->idle_deadline(); }
-  void on_idle(std::stop_token stop) override { inner_->on_idle(std::move(stop)); }
-  [[nodiscard]] bool wants_farewell() const override { return inner_->wants_farewell(); }
-  void farewell(const exporter::Farewell& farewell, std::stop_token stop) override {
-    inner_->farewell(farewell, std::move(stop));
-  }
-  [[nodiscard]] std::string host() const override { return inner_->host(); }
-
- private:
-  const std::unique_ptr<exporter::Destination> inner_;
-  Taps& taps_;
-  const std::string name_;
-};
-
 namespace {
 
 TappedBatch shown(const exporter::Batch& batch, const exporter::Outcome& outcome) {
@@ -68,6 +37,71 @@ TappedBatch shown(const exporter::Batch& batch, const exporter::Outcome& outcome
 
 }  // namespace
 
+// What taps, listeners and destinations own together.
+struct Taps::Shared {
+  explicit Shared(Clock& c) : clock(c) {}
+
+  void show(const exporter::Batch& batch, const exporter::Outcome& outcome,
+            const std::string& destination) {
+    const auto looking = listeners_to(batch);
+    if (looking.empty() || batch.empty()) return;
+    TappedBatch seen = shown(batch, outcome);
+    seen.time_ms = clock.wall_ms();
+    seen.destination = destination;
+    for (const auto& listener : looking) listener->put(seen);
+  }
+
+  std::vector<std::shared_ptr<Listener>> listeners_to(const exporter::Batch& batch) {
+    std::vector<std::shared_ptr<Listener>> found;
+    const MutexLock lock(mutex);
+    for (const auto& each : listeners) {
+      auto listener = each.lock();
+      if (listener && listener->looks_at(batch)) found.push_back(std::move(listener));
+    }
+    return found;
+  }
+
+  Clock& clock;
+  std::atomic<std::int64_t> count{0};
+  Mutex mutex;
+  std::vector<std::weak_ptr<Listener>> listeners WEIR_GUARDED_BY(mutex);
+};
+
+// Passes everything on, and shows what became of each batch. A delivery that hangs may end after
+// everything else has, so it owns what it needs.
+class Taps::Tapped final : public exporter::Destination {
+ public:
+  Tapped(std::unique_ptr<exporter::Destination> inner, std::shared_ptr<Shared> shared,
+         std::string name)
+      : inner_(std::move(inner)), shared_(std::move(shared)), name_(std::move(name)) {}
+
+  [[nodiscard]] Limits limits() const override { return inner_->limits(); }
+  exporter::Outcome deliver(const exporter::Batch& batch, std::stop_token stop) override {
+    auto outcome = inner_->deliver(batch, std::move(stop));
+    if (shared_->count.load(std::memory_order_relaxed) > 0) shared_->show(batch, outcome, name_);
+    return outcome;
+  }
+  [[nodiscard]] bool prepares() const override { return inner_->prepares(); }
+  std::unique_ptr<exporter::Preparation> prepare(
+      const exporter::Batch& batch, std::unique_ptr<exporter::Preparation> old) override {
+    return inner_->prepare(batch, std::move(old));
+  }
+  [[nodiscard]] Instant idle_deadline() const override { return inner_->idle_deadline(); }
+  void on_idle(std::stop_token stop) override { inner_->on_idle(std::move(stop)); }
+  [[nodiscard]] bool wants_farewell() const override { return inner_->wants_farewell(); }
+  void farewell(const exporter::Farewell& farewell, std::stop_token stop) override {
+    inner_->farewell(farewell, std::move(stop));
+  }
+  [[nodiscard]] std::string host() const override { return inner_->host(); }
+
+ private:
+  const std::unique_ptr<exporter::Destination> inner_;
+  const std::shared_ptr<Shared> shared_;
+  const std::string name_;
+};
+
+Taps::Taps(Clock& clock) : shared_(std::make_shared<Shared>(clock)) {}
+
 bool Taps::Listener::take(TappedBatch& batch, std::int64_t& missed) {
   const MutexLock lock(mutex_);
   if (waiting_.empty()) return false;
@@ -77,59 +111,43 @@ bool Taps::Listener::take(TappedBatch& batch, std::int64_t& missed) {
   return true;
 }
 
+void Taps::Listener::put(const TappedBatch& batch) {
+  const MutexLock lock(mutex_);
+  if (waiting_.size() == kWaitingMax) {
+    ++missed_;
+  } else {
+    waiting_.push_back(batch);
+  }
+}
+
+bool Taps::Listener::looks_at(const exporter::Batch& batch) const {
+  return stream_ == batch.stream_name() && identifier_ == batch.identifier();
+}
+
 std::shared_ptr<Taps::Listener> Taps::listen(const std::string& stream,
                                              const std::string& identifier) {
   // The count goes down with the last reference, wherever that is released.
-  std::shared_ptr<Listener> listener(new Listener(stream, identifier), [this](Listener* gone) {
-    count_.fetch_sub(1);
-    delete gone;
+  auto inner = std::make_shared<Listener>(stream, identifier);
+  std::shared_ptr<Listener> listener(inner.get(), [inner, shared = shared_](Listener*) mutable {
+    shared->count.fetch_sub(1);
+    inner.reset();
   });
-  count_.fetch_add(1);
-  const MutexLock lock(mutex_);
-  std::erase_if(listeners_, [](const auto& each) { return each.expired(); });
-  listeners_.push_back(listener);
+  shared_->count.fetch_add(1);
+  const MutexLock lock(shared_->mutex);
+  std::erase_if(shared_->listeners, [](const auto& each) { return each.expired(); });
+  shared_->listeners.push_back(listener);
   return listener;
 }
 
 exporter::DestinationFactory Taps::in_front_of(exporter::DestinationFactory factory) {
-  return [this, factory = std::move(factory)](
+  return [shared = shared_, factory = std::move(factory)](
              const exporter::ExportSpec& spec) -> Result<std::unique_ptr<exporter::Destination>> {
     WEIR_TRY(auto made, factory(spec));
     std::string name = model::export_type_name(spec.config.type);
     if (!spec.config.target.empty()) name += " " + spec.config.target;
     return std::unique_ptr<exporter::Destination>(
-        std::make_unique<Tapped>(std::move(made), *this, std::move(name)));
+        std::make_unique<Tapped>(std::move(made), shared, std::move(name)));
   };
-}
-
-std::vector<std::shared_ptr<Taps::Listener>> Taps::listeners_to(const exporter::Batch& batch) {
-  std::vector<std::shared_ptr<Listener>> found;
-  const MutexLock lock(mutex_);
-  for (const auto& each : listeners_) {
-    auto listener = each.lock();
-    if (listener && listener->stream_ == batch.stream_name() &&
-        listener->identifier_ == batch.identifier()) {
-      found.push_back(std::move(listener));
-    }
-  }
-  return found;
-}
-
-void Taps::show(const exporter::Batch& batch, const exporter::Outcome& outcome,
-                const std::string& destination) {
-  const auto listeners = listeners_to(batch);
-  if (listeners.empty() || batch.empty()) return;
-  TappedBatch seen = shown(batch, outcome);
-  seen.time_ms = clock_.wall_ms();
-  seen.destination = destination;
-  for (const auto& listener : listeners) {
-    const MutexLock lock(listener->mutex_);
-    if (listener->waiting_.size() == kWaitingMax) {
-      ++listener->missed_;
-    } else {
-      listener->waiting_.push_back(seen);
-    }
-  }
 }
 
 }  // namespace weir::daemon

@@ -4,7 +4,6 @@
 #include "base/mutex.h"
 #include "exporter/destination.h"
 
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -51,9 +50,11 @@ class Taps {
         : stream_(std::move(stream)), identifier_(std::move(identifier)) {}
     /// The oldest batch that waits; false if none does. `missed` were thrown away before it.
     bool take(TappedBatch& batch, std::int64_t& missed);
+    /// For the export it looks at; counted as missed if there is no room.
+    void put(const TappedBatch& batch);
+    [[nodiscard]] bool looks_at(const exporter::Batch& batch) const;
 
    private:
-    friend class Taps;
     const std::string stream_;
     const std::string identifier_;
     Mutex mutex_;
@@ -61,10 +62,10 @@ class Taps {
     std::int64_t missed_ WEIR_GUARDED_BY(mutex_) = 0;
   };
 
-  /// Lifetime: the clock outlives the taps and all destinations.
-  explicit Taps(Clock& clock) : clock_(clock) {}
+  /// Lifetime: the clock outlives all listeners. Destinations may outlive the taps.
+  explicit Taps(Clock& clock);
 
-  /// Looks until the result is released. Lifetime: the taps outlive it.
+  /// Looks until the result is released.
   [[nodiscard]] std::shared_ptr<Listener> listen(const std::string& stream,
                                                  const std::string& identifier);
   /// The same factory, whose destinations show what they were given.
@@ -72,14 +73,8 @@ class Taps {
 
  private:
   class Tapped;
-  void show(const exporter::Batch& batch, const exporter::Outcome& outcome,
-            const std::string& destination);
-  [[nodiscard]] std::vector<std::shared_ptr<Listener>> listeners_to(const exporter::Batch& batch);
-
-  Clock& clock_;
-  std::atomic<std::int64_t> count_{0};
-  Mutex mutex_;
-  std::vector<std::weak_ptr<Listener>> listeners_ WEIR_GUARDED_BY(mutex_);
+  struct Shared;
+  const std::shared_ptr<Shared> shared_;
 };
 
 }  // namespace weir::daemon
