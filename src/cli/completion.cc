@@ -169,7 +169,9 @@ class Finder {
         }
         return;
       case Kind::kAddress:
-        for (const auto& [stream, name] : names_.exports(line_.flags)) add(stream + "/" + name);
+        for (const auto& [stream, name] : names_.exports(line_.flags)) {
+          add(std::string(stream).append("/").append(name));
+        }
         return;
       case Kind::kCommand:
         commands("");

@@ -106,6 +106,7 @@ Result<std::unique_ptr<HttpTransfer>> HttpTransfer::begin(const Request& request
 Result<void> HttpTransfer::wait(Duration timeout, const std::vector<int>& also) {
   int running = 0;
   std::vector<curl_waitfd> descriptors;
+  descriptors.reserve(also.size());
   for (const int fd : also) descriptors.push_back({fd, CURL_WAIT_POLLIN, 0});
   const std::size_t before = state_->body.size();
   curl_multi_perform(state_->multi, &running);

@@ -5,6 +5,7 @@
 #include "cli/text.h"
 
 #include <algorithm>
+#include <cmath>
 #include <fmt/format.h>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -271,7 +272,7 @@ std::string export_words(const ExportRow& row) {
 std::string rate_text(double per_second) {
   if (per_second <= 0) return "-";
   if (per_second < 10) return fmt::format("{:.1f}", std::max(per_second, 0.1));
-  return grouped(static_cast<std::int64_t>(per_second + 0.5));
+  return grouped(std::llround(per_second));
 }
 
 }  // namespace weir::cli

@@ -155,7 +155,7 @@ int run_man(const CommandTable& table, const Pages& more_pages, const Arguments&
 
 }  // namespace
 
-CommandTable table_commands(std::function<CommandTable()> table, Pages more_pages) {
+CommandTable table_commands(const std::function<CommandTable()>& table, Pages more_pages) {
   return {
       completion_command(),
       {.name = "man",

@@ -2,15 +2,18 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "cli/progress.h"
 #include "daemon/process.h"
 #include "file/posix_file_system.h"
 #include "stream/check.h"
 #include "stream/repair.h"
 
 #include <cstdio>
+#include <filesystem>
 #include <fmt/format.h>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <system_error>
 
 namespace weir::daemon {
 namespace {
@@ -20,6 +23,22 @@ using stream::FileReport;
 using stream::StoreReport;
 using stream::StreamReport;
 using stream::Verdict;
+
+/// What there is to read, for the progress line only: 0 where it cannot be told.
+std::int64_t segment_bytes(const std::string& directory) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  std::int64_t bytes = 0;
+  fs::recursive_directory_iterator at(directory, fs::directory_options::skip_permission_denied,
+                                      error);
+  for (; !error && at != fs::recursive_directory_iterator(); at.increment(error)) {
+    std::error_code unknown;
+    if (at->path().extension() != ".seg") continue;
+    const auto size = at->file_size(unknown);
+    if (!unknown) bytes += static_cast<std::int64_t>(size);
+  }
+  return bytes;
+}
 
 bool is_sound(Verdict verdict) { return verdict == Verdict::kSound || verdict == Verdict::kTorn; }
 
@@ -180,7 +199,9 @@ int fsck(const std::string& directory, bool as_json) {
     fmt::print(stderr, "weir fsck: {}: {}\n", log::escaped(directory), disk.error().what);
     return 1;
   }
-  const auto report = stream::check_store(**disk);
+  cli::Progress progress("checking", segment_bytes(directory), cli::Progress::Unit::kBytes);
+  const auto report = stream::check_store(**disk, [&](std::int64_t bytes) { progress.at(bytes); });
+  progress.clear();
   if (!report) {
     fmt::print(stderr, "weir fsck: {}: {}\n", log::escaped(directory), report.error().what);
     return 1;

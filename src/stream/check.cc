@@ -23,7 +23,8 @@ std::uint64_t bytes_of(file::FileSystem& disk, const std::string& path) {
 /// One stream's directory.
 class StreamCheck {
  public:
-  StreamCheck(file::FileSystem& disk, StreamId id) : disk_(disk) {
+  StreamCheck(file::FileSystem& disk, StreamId id, std::function<void(std::int64_t bytes)> checked)
+      : disk_(disk), checked_(std::move(checked)) {
     report_.id = id;
     report_.directory = layout::stream_directory(id);
   }
@@ -120,6 +121,7 @@ class StreamCheck {
     } else {
       judge(file, *scanned, expected);
     }
+    checked_(static_cast<std::int64_t>(file.file_bytes));
     report_.segments.push_back(std::move(file));
   }
 
@@ -186,6 +188,7 @@ class StreamCheck {
   }
 
   file::FileSystem& disk_;
+  const std::function<void(std::int64_t bytes)> checked_;
   StreamReport report_;
   StreamState state_;
   std::optional<std::uint64_t> identity_;
@@ -244,7 +247,8 @@ Result<void> is_store(file::FileSystem& disk) {
   return Store::check_format(disk);
 }
 
-Result<StoreReport> check_store(file::FileSystem& disk) {
+Result<StoreReport> check_store(file::FileSystem& disk,
+                                const std::function<void(std::int64_t bytes)>& checked) {
   WEIR_RETURN_IF_ERROR(is_store(disk));
   WEIR_TRY(const auto names, disk.list(""));
   StoreReport report;
@@ -258,11 +262,15 @@ Result<StoreReport> check_store(file::FileSystem& disk) {
     if (lock) held = std::move(*lock);
   }
   check_store_files(disk, report);
+  std::int64_t behind = 0;
   WEIR_TRY(const auto streams, disk.list(layout::kStreams));
   for (const file::Entry& entry : streams) {
     const auto id = layout::stream_id_from(entry.name);
     if (!id || entry.kind != file::EntryKind::kDirectory) continue;
-    auto stream = StreamCheck(disk, *id).run();
+    auto stream = StreamCheck(disk, *id, [&](std::int64_t bytes) {
+                    behind += bytes;
+                    if (checked) checked(behind);
+                  }).run();
     // Deleted by the weir that is running.
     if (!stream && stream.error().code == Errc::kNotFound) continue;
     if (!stream) return fail(std::move(stream).error());

@@ -6,6 +6,7 @@
 #include "segment/segment.h"
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -67,6 +68,8 @@ Result<void> is_store(file::FileSystem& disk);
 /// Looks through a store, every byte of every segment, and changes nothing. Works on a store that
 /// is in use and on a read-only file system. Errors: kConflict (not a store), kUnsupported (newer
 /// format), kNotFound (empty directory), kIo. Blocks: on disk, as long as reading it all takes.
-Result<StoreReport> check_store(file::FileSystem& disk);
+/// `checked`, if given, is told how many bytes of segments are behind, after each segment.
+Result<StoreReport> check_store(file::FileSystem& disk,
+                                const std::function<void(std::int64_t bytes)>& checked = nullptr);
 
 }  // namespace weir::stream
