@@ -1,6 +1,7 @@
 // The configuration read again: what it means for a running weir, and who reads it when.
 
 #include "base/rng.h"
+#include "daemon/daemon.h"
 #include "daemon/reload_plan.h"
 #include "daemon/reloader.h"
 #include "daemon/schema.h"
@@ -10,10 +11,15 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <filesystem>
 #include <fmt/format.h>
+#include <fstream>
+#include <future>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <semaphore>
 #include <string>
@@ -339,6 +345,95 @@ TEST(ReloadPlan, RandomSequencesOfGoodAndBadFilesDoWhatTheModelSays) {
       if (::testing::Test::HasFatalFailure()) return;
     }
   }
+}
+
+// ---- the running weir against a model -----------------------------------------------------------
+
+class RunningReload : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    sources_.file = directory_.path("weir.yaml");
+    sources_.environment = {{"WEIR_STORE_DIRECTORY", directory_.path("store")},
+                            {"STREAM_MANAGER_AUTHENTICATE_CLIENT", "false"}};
+    sources_.options = {{"--port", "server.port", "0"}, {"--admin-port", "admin.port", "0"}};
+    write("");
+    auto loaded = load_config(sources_);
+    ASSERT_THAT(loaded.problems, IsEmpty());
+    auto started = Daemon::start(std::move(loaded.config));
+    ASSERT_TRUE(started) << started.error().what;
+    daemon_ = std::move(*started);
+    daemon_->reload_from(sources_);
+  }
+  // As if it had been there for a while, so that nobody waits for its writer.
+  void write(const std::string& text) {
+    std::ofstream(sources_.file) << text;
+    static int age = 0;
+    std::filesystem::last_write_time(sources_.file, std::filesystem::file_time_type::clock::now() -
+                                                        std::chrono::hours(1 + age++));
+  }
+  ReloadAnswer reload() {
+    std::promise<ReloadAnswer> answered;
+    daemon_->reload([&](const ReloadAnswer& answer) { answered.set_value(answer); });
+    return answered.get_future().get();
+  }
+  [[nodiscard]] nlohmann::json values() const {
+    const std::string answer = testing::http_get(daemon_->admin_port(), "/config");
+    return nlohmann::json::parse(answer.substr(answer.find("\r\n\r\n")))["values"];
+  }
+  [[nodiscard]] bool has_stream(const std::string& name) const {
+    const auto status = nlohmann::json::parse(daemon_->status());
+    for (const auto& stream : status["streams"]) {
+      if (stream["name"] == name) return true;
+    }
+    return false;
+  }
+
+  testing::LogCapture log_;
+  testing::TemporaryDirectory directory_;
+  ConfigSources sources_;
+  std::unique_ptr<Daemon> daemon_;
+};
+
+TEST_F(RunningReload, RandomSequencesOfGoodAndBadFilesAreInForceAsTheModelSays) {
+  constexpr std::uint64_t kSeed = 20261120;
+  const std::string threads_at_start = std::to_string(Config().server.reader_threads);
+  SCOPED_TRACE(fmt::format("seed {}", kSeed));
+  Rng rng(kSeed);
+  const std::vector<std::string> levels = {"error", "info", "debug"};
+  std::string level = "info";
+  std::string bandwidth = "0";
+  int streams = 0;
+  for (int step = 0; step < 40; ++step) {
+    const std::string new_level = levels[rng.below(levels.size())];
+    const std::string new_bandwidth = std::to_string(rng.below(3) * 1'000);
+    const bool more = rng.below(3) == 0;
+    const std::string threads = std::to_string(1 + rng.below(2));
+    std::string text = fmt::format(
+        "log: {{level: {}}}\nexport: {{max_bandwidth_kbps: {}}}\nserver: {{reader_threads: {}}}\n",
+        new_level, new_bandwidth, threads);
+    text += "streams:\n- name: s\n";
+    for (int i = 0; i < streams + (more ? 1 : 0); ++i) text += fmt::format("- name: s{}\n", i);
+    const bool bad = rng.below(3) == 0;
+    if (bad) text += rng.below(2) == 0 ? "nonsense: 1\n" : "- name: cut";
+    write(text);
+    const ReloadAnswer answer = reload();
+    ASSERT_EQ(answer.refused.empty(), !bad) << text;
+    if (!bad) {
+      level = new_level;
+      bandwidth = new_bandwidth;
+      streams += more ? 1 : 0;
+      ASSERT_THAT(answer.failed, IsEmpty());
+      ASSERT_EQ(answer.needs_restart.empty(), threads == threads_at_start) << text;
+    }
+    const auto now = values();
+    ASSERT_EQ(now["log.level"]["value"], level) << step;
+    ASSERT_EQ(log::enabled(log::Level::kDebug), level == "debug") << step;
+    ASSERT_EQ(now["export.max_bandwidth_kbps"]["value"], bandwidth) << step;
+    ASSERT_EQ(now["server.reader_threads"]["value"], threads_at_start) << "until a restart";
+    for (int i = 0; i < streams; ++i) ASSERT_TRUE(has_stream(fmt::format("s{}", i))) << step;
+    ASSERT_FALSE(has_stream(fmt::format("s{}", streams))) << step;
+  }
+  log::set_level(log::Level::kInfo);
 }
 
 // ---- who reads it when ------------------------------------------------------------------------
