@@ -3,7 +3,6 @@
 import os
 import pathlib
 import shutil
-import signal
 import subprocess
 import threading
 import time
@@ -93,7 +92,7 @@ class Container:
         self.process = subprocess.Popen(
             ["systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--private-network",
              "--resolv-conf=off", "--timezone=off", "-D", str(root), "--boot", "--console=pipe"],
-            stdin=subprocess.DEVNULL, stdout=self.console, stderr=self.console, start_new_session=True)
+            stdin=subprocess.DEVNULL, stdout=self.console, stderr=self.console)
         try:
             self.leader = eventually("the container has a first process", self.first_process, 30)
             eventually("systemd is up", self.is_up, 60)
@@ -132,10 +131,10 @@ class Container:
 
     def stop(self):
         if self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGTERM)
+            self.process.terminate()
             try:
                 self.process.wait(20)
             except subprocess.TimeoutExpired:
-                os.killpg(self.process.pid, signal.SIGKILL)
+                self.process.kill()  # and with it goes the container
                 self.process.wait(20)
         self.console.close()
