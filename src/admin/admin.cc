@@ -439,7 +439,8 @@ class BeastServer final : public AdminServer {
 
   void serve() override {
     accept();
-    if (shared_.feed) take_history_points();
+    // On the thread of its own: with very many streams the first look would hold up the start.
+    if (shared_.feed) asio::post(io_, [this] { take_history_points(); });
     thread_ = std::thread([this] {
       try {
         io_.run();
