@@ -47,6 +47,8 @@ void enter() {
 void handle(int number, void (*handler)(int)) {
   struct sigaction action = {};
   action.sa_handler = handler;
+  // A frame that is being written goes on after another size was announced.
+  action.sa_flags = SA_RESTART;
   ::sigaction(number, &action, nullptr);
 }
 

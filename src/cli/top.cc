@@ -10,6 +10,7 @@
 #include "cli/top_view.h"
 
 #include <array>
+#include <cerrno>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <poll.h>
@@ -148,6 +149,7 @@ class Top {
     if (::poll(&ready, 1, 0) > 0) {
       std::array<char, 256> bytes;
       const ssize_t got = ::read(STDIN_FILENO, bytes.data(), bytes.size());
+      if (got < 0 && errno == EINTR) return true;
       if (got <= 0) return false;  // the terminal is gone
       pressed = keys_.take({bytes.data(), static_cast<std::size_t>(got)});
       half_key_at_ = clock_.now();

@@ -87,6 +87,9 @@ class Screen:
         if letter == "H":
             row, column = (int(part) for part in arguments.split(";"))
             self.row, self.column = row - 1, column - 1
+        elif letter == "K" and self.row >= self.rows:
+            if not self.old_size:
+                self.faults.append(f"clears line {self.row} of {self.rows}")
         elif letter == "K":
             self.cells[self.row][self.column:] = [" "] * (self.columns - self.column)
         elif (letter, arguments) == ("J", "2"):
