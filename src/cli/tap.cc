@@ -222,8 +222,9 @@ Result<std::string> find_export(const json& status, const std::string& typed) {
     const std::string name = raw_text(stream, "name");
     for (const json& each : part_field(stream, "exports")) {
       const std::string identifier = raw_text(each, "identifier");
-      if (identifier == typed) by_identifier.push_back(name + "/" + identifier);
-      if (name == typed) by_stream.push_back(name + "/" + identifier);
+      const std::string address = std::string(name).append("/").append(identifier);
+      if (identifier == typed) by_identifier.push_back(address);
+      if (name == typed) by_stream.push_back(address);
     }
   }
   const auto& found = by_identifier.empty() ? by_stream : by_identifier;

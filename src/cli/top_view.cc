@@ -377,6 +377,7 @@ std::vector<ScreenLine> TopView::frame(TerminalSize size) {
   // A head as high as the screen would leave nothing to see.
   auto head = head_lines(overview_, size.columns);
   if (head.size() + 6 > size.rows) head.resize(std::min<std::size_t>(head.size(), size.rows / 4));
+  lines.reserve(size.rows);
   for (const std::string& line : head) lines.push_back({line});
   if (!away_.empty()) {
     lines.push_back(
