@@ -278,7 +278,7 @@ class Model {
                                              name.substr(inner + 1), value);
     }
     std::string text = "# a file\n";
-    for (const auto& [section, lines] : sections) text += section + ":\n" + lines;
+    for (const auto& [section, lines] : sections) text += fmt::format("{}:\n{}", section, lines);
     return text;
   }
 
@@ -404,7 +404,7 @@ TEST_F(RunningReload, RandomSequencesOfGoodAndBadFilesAreInForceAsTheModelSays) 
   std::string bandwidth = "0";
   int streams = 0;
   for (int step = 0; step < 40; ++step) {
-    const std::string new_level = levels[rng.below(levels.size())];
+    const std::string& new_level = levels[rng.below(levels.size())];
     const std::string new_bandwidth = std::to_string(rng.below(3) * 1'000);
     const bool more = rng.below(3) == 0;
     const std::string threads = std::to_string(1 + rng.below(2));
@@ -450,7 +450,7 @@ class ReloaderTest : public ::testing::Test {
               }
               return LoadedConfig();
             },
-            [this](LoadedConfig, const std::stop_token&) {
+            [this](const LoadedConfig&, const std::stop_token&) {
               ReloadAnswer answer;
               if (bad_) answer.refused.emplace_back("weir.yaml:1:1: nonsense");
               answer.needs_restart = {"server.port"};
