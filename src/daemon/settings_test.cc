@@ -110,6 +110,7 @@ class ConfigFilesTest : public ::testing::Test {
   }
   static std::vector<std::string> names(const std::vector<std::string>& paths) {
     std::vector<std::string> all;
+    all.reserve(paths.size());
     for (const auto& path : paths) all.push_back(fs::path(path).filename());
     return all;
   }
