@@ -384,7 +384,7 @@ class CommandsTest(unittest.TestCase):
         jsonschema.Draft202012Validator.check_schema(schema)
         validator = jsonschema.Draft202012Validator(schema)
         good = [ROOT / "packaging" / "weir.yaml", ROOT / "packaging" / "quickstart.yaml",
-                *sorted((ROOT / "packaging").glob("conf.d/*.yaml")), *sorted((ROOT / "packaging").glob("debian/**/*.yaml"))]
+                *sorted((ROOT / "packaging").glob("package-conf.d/*.yaml")), *sorted((ROOT / "packaging").glob("debian/**/*.yaml"))]
         for path in good:
             problems = [error.message for error in validator.iter_errors(yaml.safe_load(path.read_text()))]
             self.assertEqual(problems, [], path)
