@@ -81,6 +81,20 @@ TEST(Overview, AnOutageOfManyExportsIsOneProblem) {
   EXPECT_NE(place(lines, "weir status --all"), lines.size());
 }
 
+TEST(Overview, AReasonIsShownToItsEndWhereThereIsRoom) {
+  const std::string error =
+      "no AWS credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY for weir, or another "
+      "source of them, as the page about credentials says at its beginning";
+  const json status = {{"streams", {a_stream("pumps", 9, {an_export("k", "backoff", error)})}}};
+  std::string words;
+  for (const std::string& line : shown(status)) {
+    EXPECT_LE(columns_of(line), 80U) << line;
+    words += " " + line.substr(std::min(line.size(), line.find_first_not_of(' ')));
+  }
+  EXPECT_NE(words.find(error), std::string::npos) << words;
+  EXPECT_EQ(shown(status, 9).size(), 9U) << "and cut where there is none";
+}
+
 TEST(Overview, FitsWhateverThereIs) {
   for (const int streams : {0, 1, 7, 20, 100}) {
     for (const int stuck : {0, 1, 5, 40}) {

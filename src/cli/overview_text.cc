@@ -49,10 +49,29 @@ std::string justified(const std::string& left, const std::string& right, std::si
   return fitted(left, columns - taken - 1) + " " + right;
 }
 
-Lines trouble_lines(const TroubleRow& row, std::size_t columns) {
+/// A reason says at its end what to do, so it gets more lines where there is room for them.
+constexpr std::size_t kReasonLinesMax = 3;
+
+/// `first`, and below it `reason`, indented, in at most `reason_lines`.
+Lines with_reason(std::string first, const std::string& reason, std::size_t columns,
+                  std::size_t reason_lines) {
+  Lines lines = {std::move(first)};
+  if (columns_of(reason) + 2 <= columns || columns < 10) reason_lines = 1;
+  std::string_view rest = reason;
+  while (lines.size() < reason_lines && columns_of(rest) + 2 > columns) {
+    const std::string line = broken(rest, columns - 2).front();
+    lines.push_back("  " + line);
+    rest.remove_prefix(std::min(rest.size(), line.size()));
+    rest.remove_prefix(std::min(rest.size(), rest.find_first_not_of(' ')));
+  }
+  lines.push_back(cut("  " + std::string(rest), columns));
+  return lines;
+}
+
+Lines trouble_lines(const TroubleRow& row, std::size_t columns, std::size_t reason_lines) {
   const std::string whole = row.subject + ": " + row.why;
   if (columns_of(whole) <= columns) return {whole};
-  return {cut(row.subject, columns), cut("  " + row.why, columns)};
+  return with_reason(cut(row.subject, columns), row.why, columns, reason_lines);
 }
 
 /// Exports that wait for the same thing are one block: an outage is not two hundred problems.
@@ -67,7 +86,8 @@ std::vector<std::vector<const ExportRow*>> by_cause(const std::vector<const Expo
   return groups;
 }
 
-Lines stuck_lines(const std::vector<const ExportRow*>& rows, std::size_t columns) {
+Lines stuck_lines(const std::vector<const ExportRow*>& rows, std::size_t columns,
+                  std::size_t reason_lines) {
   std::int64_t waiting = 0;
   std::int64_t oldest_ms = 0;
   for (const ExportRow* row : rows) {
@@ -84,7 +104,26 @@ Lines stuck_lines(const std::vector<const ExportRow*>& rows, std::size_t columns
     if (oldest_ms > 0) right += ", oldest " + human_duration(oldest_ms);
   }
   const std::string& words = rows.size() > 1 ? rows.front()->cause : rows.front()->words;
-  return {justified(left, right, columns), cut("  " + words, columns)};
+  return with_reason(justified(left, right, columns), words, columns, reason_lines);
+}
+
+/// What is in trouble, a block each.
+std::vector<Lines> trouble_blocks(const Overview& overview, std::size_t columns,
+                                  std::size_t reason_lines) {
+  std::vector<Lines> blocks;
+  for (const TroubleRow& row : overview.troubles) {
+    blocks.push_back(trouble_lines(row, columns, reason_lines));
+  }
+  for (const auto& rows : by_cause(overview.stuck())) {
+    blocks.push_back(stuck_lines(rows, columns, reason_lines));
+  }
+  return blocks;
+}
+
+std::size_t lines_of(const std::vector<Lines>& blocks) {
+  std::size_t lines = 0;
+  for (const Lines& block : blocks) lines += block.size();
+  return lines;
 }
 
 std::string percent(std::int64_t part, std::int64_t whole) {
@@ -174,14 +213,17 @@ std::vector<std::string> head_lines(const Overview& overview, std::size_t column
 std::string overview_text(const Overview& overview, std::size_t lines, std::size_t columns) {
   Lines out = head_lines(overview, columns);
   out.emplace_back();
-  std::vector<Lines> blocks;
-  for (const TroubleRow& row : overview.troubles) blocks.push_back(trouble_lines(row, columns));
-  for (const auto& rows : by_cause(overview.stuck())) blocks.push_back(stuck_lines(rows, columns));
 
   // One line is kept for what is left out; streams get a third of the rest, or what they need.
   const std::size_t room = lines > out.size() + 1 ? lines - out.size() - 1 : 0;
   const std::size_t streams = overview.streams.empty() ? 1 : overview.streams.size() + 1;
-  const std::size_t for_blocks = room - std::min(room, std::min(streams + 1, room / 3));
+  const std::size_t kept = std::max<std::size_t>(std::min(streams + 1, room / 3), 2);
+  const std::size_t for_blocks = room - std::min(room, kept);
+  std::vector<Lines> blocks;
+  for (std::size_t reason = kReasonLinesMax; reason > 0; --reason) {
+    blocks = trouble_blocks(overview, columns, reason);
+    if (lines_of(blocks) <= for_blocks) break;
+  }
   std::size_t blocks_shown = 0;
   std::size_t used = 0;
   if (blocks.empty()) {
