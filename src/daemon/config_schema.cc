@@ -111,7 +111,7 @@ ordered_json schema_of(const Key& key) {
 }  // namespace
 
 std::string config_schema_json() {
-  ordered_json document = {{"$schema", "https://ordered_json-schema.org/draft/2020-12/schema"},
+  ordered_json document = {{"$schema", "https://json-schema.org/draft/2020-12/schema"},
                            {"title", "Configuration of weir"},
                            {"description", "weir.yaml and the files in conf.d"},
                            {"type", ordered_json::array({"object", "null"})}};

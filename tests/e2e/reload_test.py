@@ -381,6 +381,7 @@ class CommandsTest(unittest.TestCase):
 
     def test_the_schema_is_one_and_fits_what_is_shipped(self):
         schema = json.loads(weir_command("config", "schema").stdout)
+        self.assertIs(jsonschema.validators.validator_for(schema), jsonschema.Draft202012Validator, schema["$schema"])
         jsonschema.Draft202012Validator.check_schema(schema)
         validator = jsonschema.Draft202012Validator(schema)
         good = [ROOT / "packaging" / "weir.yaml", ROOT / "packaging" / "quickstart.yaml",
