@@ -89,11 +89,11 @@ class Bundle {
       clean.resize(room);
     }
     bytes_ += clean.size();
-    contents_ += fmt::format("{:<22}{} bytes{}: {}\n", name, clean.size(), cut, about);
+    contents_ += fmt::format("{:<24}{} bytes{}: {}\n", name, clean.size(), cut, about);
     files_.push_back({folder_ + name, std::move(clean)});
   }
   void leave_out(const std::string& name, const std::string& why) {
-    contents_ += fmt::format("{:<22}left out: {}\n", name, redactor_.redact(log::escaped(why)));
+    contents_ += fmt::format("{:<24}left out: {}\n", name, redactor_.redact(log::escaped(why)));
   }
 
   void add_version() {
