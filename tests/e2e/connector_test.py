@@ -347,7 +347,7 @@ class BrokerTest(ConnectorCase):
             env=aws_environment(self.recorder.url, AWS_ENDPOINT_URL=self.recorder.url)))
         eventually("it is refused", lambda: self.status()["state"] == "disconnected")
         self.assertIn("not authori", self.status()["reason"])
-        shown = weir_command("status", "--admin-port", self.weir.admin_port).stdout
+        shown = weir_command("status", "--all", "--admin-port", self.weir.admin_port).stdout
         self.assertIn(f"connector firehose (firehose, version 5), {self.broker.url}, MQTT 5\n  not connected: ", shown)
         secret.write_text("right")
         self.connected()

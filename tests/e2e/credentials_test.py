@@ -37,7 +37,7 @@ class KeyCase(ExportCase):
         return json.loads(self.page("status"))["credentials"]
 
     def status_text(self):
-        return weir_command("status", "--admin-port", self.weir.admin_port).stdout
+        return weir_command("status", "--all", "--admin-port", self.weir.admin_port).stdout
 
     def delivered(self, messages=NUMBERED):
         self.client.create("pumps", exportDefinition=kinesis("telemetry"))
