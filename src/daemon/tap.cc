@@ -126,11 +126,13 @@ bool Taps::Listener::looks_at(const exporter::Batch& batch) const {
 
 std::shared_ptr<Taps::Listener> Taps::listen(const std::string& stream,
                                              const std::string& identifier) {
-  // The count goes down with the last reference, wherever that is released.
+  // The count goes down with the last reference, wherever that is released. The list keeps what is
+  // left of it, which must not keep the list.
   auto inner = std::make_shared<Listener>(stream, identifier);
   std::shared_ptr<Listener> listener(inner.get(), [inner, shared = shared_](Listener*) mutable {
     shared->count.fetch_sub(1);
     inner.reset();
+    shared.reset();
   });
   shared_->count.fetch_add(1);
   const MutexLock lock(shared_->mutex);
