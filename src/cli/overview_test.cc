@@ -55,10 +55,11 @@ std::size_t place(const std::vector<std::string>& lines, const std::string& part
 TEST(Overview, WhatNeedsAPersonComesFirstThenWhatWaitsThenTheLargest) {
   json lost_key = an_export("denied", "backoff", "AccessDenied");
   lost_key["failure_class"] = "operator";
-  const auto lines = shown(
-      {{"streams",
-        {a_stream("small", 10), a_stream("pumps", 20, {an_export("cloud", "backoff", "throttled")}),
-         a_stream("large", 5000), a_stream("valves", 5, {lost_key})}}});
+  const auto lines =
+      shown({{"streams",
+              {a_stream("small", 10),
+               a_stream("pumps", 20, json::array({an_export("cloud", "backoff", "throttled")})),
+               a_stream("large", 5000), a_stream("valves", 5, json::array({lost_key}))}}});
   ASSERT_LT(place(lines, "valves/denied"), lines.size());
   EXPECT_LT(place(lines, "valves/denied"), place(lines, "pumps/cloud"));
   EXPECT_LT(place(lines, "pumps/cloud"), place(lines, "STREAM"));
@@ -71,8 +72,8 @@ TEST(Overview, WhatNeedsAPersonComesFirstThenWhatWaitsThenTheLargest) {
 TEST(Overview, AnOutageOfManyExportsIsOneProblem) {
   json streams = json::array();
   for (int i = 0; i < 300; ++i) {
-    streams.push_back(
-        a_stream("s" + std::to_string(i), i, {an_export("cloud", "backoff", "no answer")}));
+    streams.push_back(a_stream("s" + std::to_string(i), i,
+                               json::array({an_export("cloud", "backoff", "no answer")})));
   }
   const auto lines = shown({{"streams", streams}});
   EXPECT_EQ(lines.size(), 24U);
@@ -85,7 +86,9 @@ TEST(Overview, AReasonIsShownToItsEndWhereThereIsRoom) {
   const std::string error =
       "no AWS credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY for weir, or another "
       "source of them, as the page about credentials says at its beginning";
-  const json status = {{"streams", {a_stream("pumps", 9, {an_export("k", "backoff", error)})}}};
+  const json status = {
+      {"streams",
+       json::array({a_stream("pumps", 9, json::array({an_export("k", "backoff", error)}))})}};
   std::string words;
   for (const std::string& line : shown(status)) {
     EXPECT_LE(columns_of(line), 80U) << line;
@@ -102,10 +105,10 @@ TEST(Overview, FitsWhateverThereIs) {
         json status = {{"version", "0.1.0"}, {"streams", json::array()}};
         for (int i = 0; i < streams; ++i) {
           const bool waits = i < stuck;
-          status["streams"].push_back(
-              a_stream("stream with a long name " + std::to_string(i), 1000,
-                       waits ? json{an_export("e", "backoff", "cause " + std::to_string(i))}
-                             : json{an_export("e", "idle")}));
+          status["streams"].push_back(a_stream(
+              "stream with a long name " + std::to_string(i), 1000,
+              waits ? json::array({an_export("e", "backoff", "cause " + std::to_string(i))})
+                    : json::array({an_export("e", "idle")})));
         }
         const auto lines = shown(status, 24, columns);
         EXPECT_LE(lines.size(), 24U) << streams << " " << stuck << " " << columns;
@@ -116,7 +119,7 @@ TEST(Overview, FitsWhateverThereIs) {
 }
 
 TEST(Overview, SaysSoWhenNothingIsStuckAndWhenThereIsNothing) {
-  EXPECT_NE(place(shown({{"streams", {a_stream("a", 1)}}}), "Nothing is stuck."), 99U);
+  EXPECT_NE(place(shown({{"streams", json::array({a_stream("a", 1)})}}), "Nothing is stuck."), 99U);
   const auto lines = shown(json::object());
   EXPECT_NE(place(lines, "weir stream create NAME"), lines.size());
 }
@@ -151,7 +154,8 @@ TEST(Overview, HostileTextDoesNotReachTheTerminal) {
   const std::string evil = "\x1b[2J\x07\xc2\x9b" + std::string(kRightToLeft) + "evil\n";
   json one = an_export(evil, "backoff", evil);
   one["target"] = evil;
-  json status = {{"version", evil}, {"streams", {a_stream(evil, 1, {one})}}};
+  json status = {{"version", evil},
+                 {"streams", json::array({a_stream(evil, 1, json::array({one}))})}};
   status["streams"][0]["fault"] = evil;
   for (const auto& line : shown(status)) {
     EXPECT_TRUE(std::none_of(line.begin(), line.end(), [](char c) {
@@ -173,7 +177,7 @@ TEST(Overview, DocumentsOfAnotherShapeDoNoHarm) {
 }
 
 TEST(Overview, RatesComeFromWhatChanged) {
-  json before = {{"pid", 1}, {"uptime_ms", 1000}, {"streams", {a_stream("a", 100)}}};
+  json before = {{"pid", 1}, {"uptime_ms", 1000}, {"streams", json::array({a_stream("a", 100)})}};
   json after = before;
   after["uptime_ms"] = 3000;
   after["streams"][0]["newest"] = 299;
