@@ -19,7 +19,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
 LOGS = BUILD / "test-logs"
 JOBS = str(os.cpu_count() or 2)
-FUZZ_SECONDS = int(os.environ.get("WEIR_FUZZ_SECONDS", "20"))
+FUZZ_SECONDS = int(os.environ.get("WEIR_FUZZ_SECONDS", "15"))
 
 
 @dataclasses.dataclass
