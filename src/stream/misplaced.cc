@@ -20,8 +20,9 @@ bool names_no_file(const Error& error) {
 Result<void> move_aside(file::FileSystem& disk, const std::string& path) {
   Result<void> moved;
   for (int number = 0; number < kNamesMax; ++number) {
-    const std::string suffix = number == 0 ? "" : "." + std::to_string(number);
-    moved = disk.rename(path, path + ".bad" + suffix);
+    std::string name = path + ".bad";
+    if (number > 0) name += "." + std::to_string(number);
+    moved = disk.rename(path, name);
     const bool taken =
         !moved && (moved.error().code == Errc::kAlreadyExists || moved.error().os_errno == ENOTDIR);
     if (!taken) return moved;
