@@ -83,6 +83,10 @@ def in_chroot(root, command, **options):
                env=env, **options)
 
 
+class CannotBoot(Exception):
+    """This machine does not let systemd-nspawn start a first process."""
+
+
 class Container:
     """The root, booted. It has a loopback network of its own, so that ports are free."""
 
@@ -94,7 +98,12 @@ class Container:
              "--resolv-conf=off", "--timezone=off", "-D", str(root), "--boot", "--console=pipe"],
             stdin=subprocess.DEVNULL, stdout=self.console, stderr=self.console)
         try:
-            self.leader = eventually("the container has a first process", self.first_process, 30)
+            try:
+                self.leader = eventually("the container has a first process", self.first_process, 30)
+            except Failed as failed:
+                self.stop()
+                log = (root.parent / "console.log").read_text(errors="replace")
+                raise CannotBoot(f"{failed}: {log[-500:].strip()}") from failed
             eventually("systemd is up", self.is_up, 60)
         except Failed as failed:
             log = (root.parent / "console.log").read_text(errors="replace")
