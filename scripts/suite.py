@@ -316,9 +316,10 @@ REST = {
     "analyze": stage_analyze,
     "cross": stage_cross,
 }
-# They wait for processes, networks and disks, so clang-tidy runs beside them. No promise of theirs
+# They wait for processes, networks and disks, so others run beside them. No promise of theirs
 # depends on speed.
-MOSTLY_WAIT = ("asan-e2e", "tsan-e2e", "campaigns")
+MOSTLY_WAIT = ("asan-e2e", "tsan-e2e")
+BESIDE = ("campaigns", "lint")
 
 
 def tail(text, lines=60):
@@ -328,11 +329,11 @@ def tail(text, lines=60):
 
 def schedule(names):
     """Groups of stages, one after the other; the lanes of a group run side by side."""
-    waiting = [name for name in names if name in MOSTLY_WAIT]
-    if "lint" not in names or not waiting:
+    lanes = [[name for name in names if name in lane] for lane in (MOSTLY_WAIT, BESIDE)]
+    if not all(lanes):
         return [[[name]] for name in names]
-    alone = [name for name in names if name not in MOSTLY_WAIT and name != "lint"]
-    return [*([[name]] for name in alone), [waiting, ["lint"]]]
+    alone = [name for name in names if name not in MOSTLY_WAIT + BESIDE]
+    return [*([[name]] for name in alone), lanes]
 
 
 def run_stage(name):
