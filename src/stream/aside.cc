@@ -1,16 +1,15 @@
 #include "stream/aside.h"
 
+#include "stream/copy.h"
 #include "stream/layout.h"
 
 #include <algorithm>
-#include <array>
 
 namespace weir::stream {
 namespace {
 
 constexpr int kRepairsMax = 10'000;
 constexpr int kSameNameMax = 10'000;
-constexpr std::size_t kCopyBytes = std::size_t{256} * 1024;
 
 bool is_there(file::FileSystem& disk, const std::string& directory, const std::string& name) {
   const auto names = disk.list(directory);
@@ -62,20 +61,8 @@ Result<std::string> Aside::move(const std::string& path) {
 Result<std::string> Aside::copy(const std::string& path, std::uint64_t offset,
                                 std::uint64_t bytes) {
   WEIR_TRY(std::string to, new_place(path));
-  WEIR_TRY(const auto source, disk_.open(path, file::OpenMode::kRead));
-  WEIR_TRY(const auto target, disk_.open(to, file::OpenMode::kCreateNew));
-  ByteVector buffer(kCopyBytes);
-  for (std::uint64_t done = 0; done < bytes;) {
-    const auto want =
-        static_cast<std::size_t>(std::min<std::uint64_t>(buffer.size(), bytes - done));
-    WEIR_TRY(const std::size_t got,
-             source->read_at(offset + done, MutableBytes(buffer).first(want)));
-    if (got == 0) break;
-    const std::array<Bytes, 1> pieces{Bytes(buffer).first(got)};
-    WEIR_RETURN_IF_ERROR(target->write_at(done, pieces));
-    done += got;
-  }
-  WEIR_RETURN_IF_ERROR(target->sync());
+  WEIR_TRY(const Copied copied, copy_part(disk_, path, offset, bytes, to));
+  WEIR_RETURN_IF_ERROR(copied.file->sync());
   WEIR_RETURN_IF_ERROR(disk_.sync_directory(directory_));
   return to;
 }

@@ -1,18 +1,17 @@
 #include "stream/quarantine.h"
 
 #include "base/log.h"
+#include "stream/copy.h"
 #include "stream/layout.h"
 #include "stream/metrics.h"
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 
 namespace weir::stream {
 namespace {
 
 constexpr std::size_t kNumberDigits = 10;
-constexpr std::size_t kCopyBytes = 64 * 1024;
 
 std::string item_name(std::uint64_t number, StreamId stream, const std::string& path,
                       std::uint64_t offset) {
@@ -70,7 +69,7 @@ void Quarantine::keep(StreamId stream, const std::string& path, std::uint64_t of
   }
   const std::string name = item_name(++number_, stream, path, offset);
   const std::string target = layout::join(layout::kQuarantine, name);
-  const auto copied = copy(path, offset, bytes, target);
+  const auto copied = copy_part(disk_, path, offset, bytes, target);
   if (!copied) {
     log::warn(
         "Damaged bytes were not set aside.",
@@ -79,28 +78,9 @@ void Quarantine::keep(StreamId stream, const std::string& path, std::uint64_t of
     if (!disk_.remove_file(target)) log::debug("No partial copy to remove.");
     return;
   }
-  items_.push_back({name, *copied});
-  bytes_ += *copied;
-  quarantined_bytes_.add(*copied);
-}
-
-Result<std::uint64_t> Quarantine::copy(const std::string& from, std::uint64_t offset,
-                                       std::uint64_t bytes, const std::string& to) {
-  WEIR_TRY(const auto source, disk_.open(from, file::OpenMode::kRead));
-  WEIR_TRY(const auto target, disk_.open(to, file::OpenMode::kCreateNew));
-  ByteVector buffer(kCopyBytes);
-  std::uint64_t done = 0;
-  while (done < bytes) {
-    const auto want =
-        static_cast<std::size_t>(std::min<std::uint64_t>(buffer.size(), bytes - done));
-    WEIR_TRY(const std::size_t got,
-             source->read_at(offset + done, MutableBytes(buffer).first(want)));
-    if (got == 0) break;
-    const std::array<Bytes, 1> pieces{Bytes(buffer).first(got)};
-    WEIR_RETURN_IF_ERROR(target->write_at(done, pieces));
-    done += got;
-  }
-  return done;
+  items_.push_back({name, copied->bytes});
+  bytes_ += copied->bytes;
+  quarantined_bytes_.add(copied->bytes);
 }
 
 }  // namespace weir::stream

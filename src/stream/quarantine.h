@@ -29,8 +29,6 @@ class Quarantine {
     std::uint64_t bytes = 0;
   };
   bool make_room(std::uint64_t bytes) WEIR_REQUIRES(mutex_);
-  Result<std::uint64_t> copy(const std::string& from, std::uint64_t offset, std::uint64_t bytes,
-                             const std::string& to);
 
   file::FileSystem& disk_;
   metrics::Counter& quarantined_bytes_;
