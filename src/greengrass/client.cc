@@ -3,6 +3,7 @@
 #include "base/backoff.h"
 #include "base/log.h"
 #include "base/mutex.h"
+#include "base/poll_timeout.h"
 #include "greengrass/metrics.h"
 
 #include <algorithm>
@@ -28,14 +29,6 @@ namespace {
 constexpr std::size_t kReadBytes = std::size_t{64} * 1024;
 
 Instant now() { return std::chrono::steady_clock::now(); }
-
-int poll_timeout(Instant until) {
-  constexpr auto kLongest = std::chrono::minutes(10);
-  const Instant at = now();
-  if (until <= at) return 0;
-  const Duration wait = std::min<Duration>(until - at, kLongest);
-  return static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(wait).count());
-}
 
 Result<int> connect_to(const std::string& path) {
   const std::string doing = fmt::format("connect to the nucleus at {}", log::escaped(path));
@@ -294,7 +287,7 @@ void SocketClient::wait(Instant until) {
     polled[1].fd = socket_;
     polled[1].events = static_cast<short>(POLLIN | (blocked_ ? POLLOUT : 0));
   }
-  const int count = ::poll(polled.data(), polled.size(), poll_timeout(until));
+  const int count = ::poll(polled.data(), polled.size(), poll_timeout_ms(until));
   ready_ =
       count > 0 ? static_cast<short>(polled[1].revents & (POLLIN | POLLERR | POLLHUP)) : short{0};
   if (count > 0 && polled[0].revents != 0) {

@@ -3,6 +3,7 @@
 #include "base/byte_buffer.h"
 #include "base/log.h"
 #include "base/mutex.h"
+#include "base/poll_timeout.h"
 #include "mqtt/client.h"
 #include "mqtt/outgoing.h"
 #include "mqtt/packets.h"
@@ -69,14 +70,6 @@ std::string reset_hint(const Options& options) {
   }
   return fmt::format(": perhaps it does not take our client certificate {}",
                      options.certificate_file);
-}
-
-int poll_timeout(Instant until) {
-  constexpr auto kLongest = std::chrono::minutes(10);
-  const Instant at = now();
-  if (until <= at) return 0;
-  const Duration wait = std::min<Duration>(until - at, kLongest);
-  return static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(wait).count());
 }
 
 class NetClient final : public Client {
@@ -299,7 +292,7 @@ void NetClient::wait() {
       until = std::min(until, transport_->deadline());
     }
   }
-  const int count = poll(polled.data(), polled.size(), poll_timeout(until));
+  const int count = poll(polled.data(), polled.size(), poll_timeout_ms(until));
   ready_ = count > 0 ? polled[1].revents : short{0};
   if (count > 0 && polled[0].revents != 0) {
     std::uint64_t wakes = 0;
@@ -361,7 +354,7 @@ void NetClient::last_words() {
     // acknowledgements with it. So we wait until the broker has closed its side.
     pollfd polled{transport_->descriptor(), static_cast<short>(POLLIN | (finished ? 0 : POLLOUT)),
                   0};
-    if (poll(&polled, 1, poll_timeout(deadline)) < 0 && errno != EINTR) break;
+    if (poll(&polled, 1, poll_timeout_ms(deadline)) < 0 && errno != EINTR) break;
     const auto read = transport_->read(ignored);
     if (!read || read->closed) break;
   }
