@@ -133,15 +133,9 @@ Command doctor_command() {
               "destination, whether weir runs or not. Destinations are asked with calls that "
               "store nothing. What is in order comes first, what is to be fixed last. It takes "
               "less than 30 seconds, whatever hangs.",
-          .flags = {{"--config", "FILE",
-                     "Configuration file, as for serve. Default: /etc/weir/weir.yaml, if it "
-                     "exists.",
-                     Kind::kFile},
-                    {"--config-dir", "DIR",
-                     "Directory of further files, *.yaml, instead of conf.d beside the file.",
-                     Kind::kDirectory},
-                    {"--json", "", "Print JSON."},
-                    {"--offline", "", "Ask nothing over the network."}},
+          .flags = cli::joined(
+              configuration_flags(),
+              {{"--json", "", "Print JSON."}, {"--offline", "", "Ask nothing over the network."}}),
           .examples = {{"sudo -u weir weir doctor"},
                        {"weir doctor --json | jq '.checks[] | select(.level == \"error\")'"}},
           .exits = {{cli::kOk, "no error; there may be warnings"},

@@ -213,22 +213,24 @@ Command show_command() {
       .description =
           "From the files and this command's own environment, or with --running from the weir that "
           "runs: the two differ when a file was changed and not read again.",
-      .flags = cli::joined(
-          {{"--effective", "", "Defaults too."},
-           {"--running", "", "Of the weir that runs."},
-           {"--config", "FILE",
-            "Configuration file, as for serve. Default: /etc/weir/weir.yaml, if "
-            "it exists.",
-            Kind::kFile},
-           {"--config-dir", "DIR", "Directory of further files, instead of conf.d beside the file.",
-            Kind::kDirectory},
-           cli::output_flag()},
-          AdminFlags::flags()),
+      .flags = cli::joined(cli::joined({{"--effective", "", "Defaults too."},
+                                        {"--running", "", "Of the weir that runs."},
+                                        cli::output_flag()},
+                                       configuration_flags()),
+                           AdminFlags::flags()),
       .examples = {{"weir config show"}, {"weir config show --running --effective"}},
       .run = run_show};
 }
 
 }  // namespace
+
+std::vector<cli::Flag> configuration_flags() {
+  return {{"--config", "FILE",
+           "Configuration file, as for serve. Default: /etc/weir/weir.yaml, if it exists.",
+           Kind::kFile},
+          {"--config-dir", "DIR", "Directory of further files, instead of conf.d beside the file.",
+           Kind::kDirectory}};
+}
 
 cli::CommandTable config_commands() {
   return {reload_command(),

@@ -9,6 +9,7 @@
 #include "cli/output.h"
 #include "daemon/archive.h"
 #include "daemon/child.h"
+#include "daemon/config_commands.h"
 #include "daemon/config_files.h"
 #include "daemon/redactor.h"
 #include "daemon/settings.h"
@@ -338,17 +339,12 @@ cli::Command support_bundle_command() {
           "keys and passwords are not; addresses come without user names and queries. It works "
           "when weir does not answer.",
       .flags = cli::joined(
-          {{"-o,--output", "FILE",
-            "Where to. Default: weir-support-HOST-TIME.tar.gz in the working "
-            "directory.",
-            Kind::kFile},
-           {"--config", "FILE",
-            "Configuration file, as for serve. Default: /etc/weir/weir.yaml, if "
-            "it exists.",
-            Kind::kFile},
-           {"--config-dir", "DIR", "Directory of further files, instead of conf.d beside the file.",
-            Kind::kDirectory},
-           {"--offline", "", "Ask no destination over the network."}},
+          cli::joined({{"-o,--output", "FILE",
+                        "Where to. Default: weir-support-HOST-TIME.tar.gz in the working "
+                        "directory.",
+                        Kind::kFile},
+                       {"--offline", "", "Ask no destination over the network."}},
+                      configuration_flags()),
           AdminFlags::flags()),
       .examples = {{"sudo weir support-bundle"}},
       .run = run_bundle};
