@@ -4,11 +4,12 @@
 
 namespace weir::exporter {
 
-void Lookahead::offer(const std::shared_ptr<Task>& task) {
+bool Lookahead::offer(const std::shared_ptr<Task>& task) {
   const MutexLock lock(mutex_);
-  if (!idle_ || closed_ || waiting_ != nullptr) return;
+  if (!idle_ || closed_ || waiting_ != nullptr) return false;
   waiting_ = task;
   offered_.notify_one();
+  return true;
 }
 
 void Lookahead::finish(const std::shared_ptr<Task>& task) {
@@ -20,13 +21,13 @@ void Lookahead::finish(const std::shared_ptr<Task>& task) {
     if (waiting_ == task) waiting_.reset();
   }
   task->work_();
-  done(*task);
+  done(*task, /*idle=*/false);
 }
 
 void Lookahead::run() {
   while (const auto task = next()) {
     task->work_();
-    done(*task);
+    done(*task, /*idle=*/true);
   }
 }
 
@@ -40,9 +41,12 @@ std::shared_ptr<Lookahead::Task> Lookahead::next() {
   return std::exchange(waiting_, nullptr);
 }
 
-void Lookahead::done(Task& task) {
+// Who waits for the task has the next one ready at once: it must not find this thread busy only
+// because it was not yet its turn to go and wait.
+void Lookahead::done(Task& task, bool idle) {
   const MutexLock lock(mutex_);
   task.state_ = Task::State::kDone;
+  if (idle) idle_ = true;
   done_.notify_all();
 }
 

@@ -28,8 +28,9 @@ class Lookahead {
     State state_ = State::kNew;  // guarded by the mutex of the Lookahead
   };
 
-  /// Has `task` done on the thread of `run`, unless that is busy.
-  void offer(const std::shared_ptr<Task>& task) WEIR_EXCLUDES(mutex_);
+  /// Has `task` done on the thread of `run`, unless that is busy. Tells whether; a task that was
+  /// finished does not keep it busy.
+  bool offer(const std::shared_ptr<Task>& task) WEIR_EXCLUDES(mutex_);
   /// Returns when `task` is done; does it here if nobody has begun it. Every task that was offered
   /// is finished by the one who offered it. Blocks: as its work does.
   void finish(const std::shared_ptr<Task>& task) WEIR_EXCLUDES(mutex_);
@@ -41,7 +42,7 @@ class Lookahead {
 
  private:
   [[nodiscard]] std::shared_ptr<Task> next() WEIR_EXCLUDES(mutex_);
-  void done(Task& task) WEIR_EXCLUDES(mutex_);
+  void done(Task& task, bool idle) WEIR_EXCLUDES(mutex_);
 
   Mutex mutex_;
   CondVar offered_;

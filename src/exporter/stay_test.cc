@@ -285,6 +285,24 @@ TEST(Lookahead, ManyWorkersEachGetTheirOwnWorkDoneOnce) {
   helper.join();
 }
 
+TEST(Lookahead, WhoeverWaitedForItsWorkMayOfferMoreAtOnce) {
+  Lookahead lookahead;
+  std::thread helper([&] { lookahead.run(); });
+  int done = 0;
+  const auto offered = [&] {
+    const auto task = std::make_shared<Lookahead::Task>([&] { ++done; });
+    const bool taken = lookahead.offer(task);
+    lookahead.finish(task);
+    return taken;
+  };
+  while (!offered()) std::this_thread::yield();  // the thread begins
+  int refused = 0;
+  for (int i = 0; i < 20'000; ++i) refused += offered() ? 0 : 1;
+  EXPECT_EQ(refused, 0);
+  lookahead.close();
+  helper.join();
+}
+
 TEST(Lookahead, AfterItIsClosedWorkersDoEverythingThemselves) {
   Lookahead lookahead;
   std::thread helper([&] { lookahead.run(); });
