@@ -14,6 +14,8 @@ from weir_server import DEADLINE_S, eventually
 
 DRIVER = "/usr/bin/chromedriver"
 CHROMIUM = "/usr/bin/chromium"
+# So many that even with nine of ten ports taken on one of its two addresses the driver finds one.
+DRIVER_STARTS_MAX = 100
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
 
 
@@ -43,19 +45,7 @@ class Browser:
         self.close()
 
     def start(self):
-        log = (self.directory / "driver.log").open("wb")
-        # Its own group, so that all the processes of the browser end with it.
-        self.driver = subprocess.Popen([DRIVER, "--port=0"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                       stderr=log, env={**os.environ, "HOME": str(self.directory)},
-                                       start_new_session=True)
-        log.close()
-        for line in iter(self.driver.stdout.readline, b""):
-            found = re.search(rb"successfully on port (\d+)", line)
-            if found:
-                self.port = int(found.group(1))
-                break
-        else:
-            raise AssertionError("chromedriver did not start:\n" + (self.directory / "driver.log").read_text())
+        self.start_driver()
         answer = self.call("POST", "/session", {"capabilities": {"alwaysMatch": {
             "browserName": "chrome",
             "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"},
@@ -68,6 +58,26 @@ class Browser:
         }}})
         self.session = answer["sessionId"]
 
+    def start_driver(self):
+        """The driver takes a port that is free on ::1 and then wants the same one on 127.0.0.1, where it may
+        belong to a connection that another test has just closed. It gives up then, so it is asked again."""
+        log = self.directory / "driver.log"
+        for _ in range(DRIVER_STARTS_MAX):
+            with log.open("wb") as stderr:
+                # Its own group, so that all the processes of the browser end with it.
+                self.driver = subprocess.Popen([DRIVER, "--port=0"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                               stderr=stderr, env={**os.environ, "HOME": str(self.directory)},
+                                               start_new_session=True)
+            for line in iter(self.driver.stdout.readline, b""):
+                found = re.search(rb"successfully on port (\d+)", line)
+                if found:
+                    self.port = int(found.group(1))
+                    return
+            self.close_driver()
+            if b"Address already in use" not in log.read_bytes():
+                break
+        raise AssertionError("chromedriver did not start:\n" + log.read_text())
+
     def close(self):
         try:
             if self.session:
@@ -75,13 +85,17 @@ class Browser:
         except (OSError, http.client.HTTPException, AssertionError):
             pass
         if self.driver:
-            try:
-                os.killpg(self.driver.pid, 9)
-            except ProcessLookupError:
-                pass
-            self.driver.wait(30)
-            self.driver.stdout.close()
+            self.close_driver()
         shutil.rmtree(self.directory, ignore_errors=True)
+
+    def close_driver(self):
+        try:
+            os.killpg(self.driver.pid, 9)
+        except ProcessLookupError:
+            pass
+        self.driver.wait(30)
+        self.driver.stdout.close()
+        self.driver = None
 
     def call(self, method, path, body=None):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE_S * 3)
