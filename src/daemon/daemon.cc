@@ -2,6 +2,7 @@
 
 #include "admin/admin.h"
 #include "base/log.h"
+#include "base/thread_load.h"
 #include "connector/connectors.h"
 #include "connector/streams.h"
 #include "daemon/dashboard.h"
@@ -94,6 +95,8 @@ struct Daemon::Parts {
   std::unique_ptr<connector::Appends> appends;
   std::unique_ptr<connector::Connectors> connectors;
   std::unique_ptr<Outlets> outlets;
+  // Shared with the engine, of which a thread may hang longer than we live.
+  std::shared_ptr<ThreadLoad> core_load = std::make_shared<ThreadLoad>();
   std::unique_ptr<exporter::Engine> engine;
   std::unique_ptr<StreamWatcher> watcher;
   std::unique_ptr<stream::Catalog> catalog;
@@ -156,8 +159,9 @@ Result<void> Daemon::Parts::open() {
   WEIR_RETURN_IF_ERROR(bind_admin());
   make_connectors();
   WEIR_TRY(auto factory, make_factory(*config));
-  engine = exporter::Engine::start(config->exporter,
-                                   {clock, metrics, std::move(factory), random_seed()});
+  engine = exporter::Engine::start(
+      config->exporter, {clock, metrics, std::move(factory), random_seed(),
+                         [load = core_load] { return load->share(SystemClock().now()); }});
   statuses.use(*engine, *loop);
   watcher = std::make_unique<StreamWatcher>(running, board, *engine, *server, *local_streams,
                                             *connectors);
@@ -353,6 +357,7 @@ void Daemon::Parts::run_core() {
     });
   });
   core = std::thread([this] { loop->run(); });
+  core_load->watch(processor_time_of(core.native_handle()), clock.now());
   serving.get_future().wait();
 }
 

@@ -4,6 +4,7 @@
 #include "exporter/batch_reader.h"
 #include "exporter/farewell.h"
 #include "exporter/lookahead.h"
+#include "exporter/rest.h"
 
 #include <algorithm>
 #include <chrono>
@@ -36,15 +37,17 @@ bool got_through(const Outcome& outcome) {
 // Several batches delivered in one job, as long as nothing stands against it (`Job::stay`).
 class Visit {
  public:
-  Visit(const Job& job, Lookahead* lookahead)
+  Visit(const Job& job, Lookahead* lookahead, const Rest* rest)
       : job_(job),
         lookahead_(job.stay.looks_ahead ? lookahead : nullptr),
+        rest_(rest),
         may_stay_(job.stay.batches_max > 1 && job.grant.only.empty() &&
                   job.destination->prepares()) {
     delivery_.limits = job.destination->limits();
   }
 
   Delivery run() {
+    if (rest_ != nullptr) used_ = rest_->begin();
     const auto read = read_batch(job_, delivery_.limits, job_.grant.from, now_);
     delivery_.oldest = job_.log->oldest();
     if (!read) {
@@ -84,6 +87,7 @@ class Visit {
       const bool delivered = wholly_delivered(outcome);
       add(std::move(outcome), batches == 1);
       if (!delivered || job_.stop.stop_requested()) return;
+      if (rest_ != nullptr) rest_->take(used_);
       if (!task) {
         if (!goes_on(batches)) return;
         read_next();
@@ -156,6 +160,8 @@ class Visit {
   using Steady = std::chrono::steady_clock;
   const Job& job_;
   Lookahead* const lookahead_;
+  const Rest* const rest_;
+  Duration used_{0};  // of the processor by this thread, when it last rested
   const bool may_stay_;
   const Steady::time_point stay_until_ = Steady::now() + job_.stay.at_most;
   Delivery delivery_;
@@ -194,12 +200,12 @@ Delivery say_farewell(const Job& job) {
 
 }  // namespace
 
-Delivery run_job(const Job& job, Lookahead* lookahead) {
+Delivery run_job(const Job& job, Lookahead* lookahead, const Rest* rest) {
   if (job.farewell) return say_farewell(job);
   if (job.idle_visit) return visit_idle(job);
   Delivery delivery;
   try {
-    delivery = Visit(job, lookahead).run();
+    delivery = Visit(job, lookahead, rest).run();
     delivery.idle_deadline = job.destination->idle_deadline();
   } catch (const std::exception& problem) {
     delivery.kind = Delivery::Kind::kReadFailed;

@@ -15,6 +15,7 @@
 namespace weir::exporter {
 
 class Lookahead;
+class Rest;
 
 /// What an `Exporter` wants delivered next.
 struct Grant {
@@ -90,9 +91,10 @@ struct Delivery {
 ///
 /// With `job.stay` it goes on with the next full batch as long as all before was delivered, and
 /// answers for all of them together, as if they had been one; the first that was not wholly
-/// delivered is the last. `lookahead` may be null.
+/// delivered is the last. `lookahead` and `rest` may be null; with `rest` the worker rests after
+/// each batch.
 ///
 /// Threads: a worker's. Blocks: on the log's disk and on the destination. Never throws.
-Delivery run_job(const Job& job, Lookahead* lookahead = nullptr);
+Delivery run_job(const Job& job, Lookahead* lookahead = nullptr, const Rest* rest = nullptr);
 
 }  // namespace weir::exporter

@@ -8,6 +8,7 @@
 #include "exporter/mailbox.h"
 #include "exporter/move_filter.h"
 #include "exporter/reporter.h"
+#include "exporter/rest.h"
 #include "exporter/scheduler.h"
 #include "exporter/status_board.h"
 
@@ -34,6 +35,7 @@ class Core final : public Hands {
  public:
   Core(const Options& options, Engine::Environment environment)
       : clock_(environment.clock),
+        rest_(std::move(environment.client_load)),
         board_(std::make_shared<StatusBoard>(environment.clock)),
         reporter_(environment.metrics),
         scheduler_(options, {environment.clock, std::move(environment.factory), *this, filter_,
@@ -73,7 +75,7 @@ class Core final : public Hands {
 
   void run_worker() {
     while (auto job = jobs_.pop()) {
-      auto delivery = std::make_shared<Delivery>(run_job(*job, &lookahead_));
+      auto delivery = std::make_shared<Delivery>(run_job(*job, &lookahead_, &rest_));
       const std::uint64_t id = job->id;
       job.reset();  // a destination that was replaced meanwhile goes here, not on the scheduler
       mailbox_.post([id, delivery](Scheduler& scheduler) { scheduler.delivered(id, *delivery); });
@@ -133,6 +135,7 @@ class Core final : public Hands {
   Mailbox mailbox_;
   WorkQueue<Job> jobs_;
   Lookahead lookahead_;
+  Rest rest_;
   WorkQueue<CursorTask> cursor_tasks_;
   MoveFilter filter_;
   std::shared_ptr<StatusBoard> board_;

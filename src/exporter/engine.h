@@ -86,6 +86,9 @@ class Engine {
     metrics::Registry& metrics;
     DestinationFactory factory;
     std::uint64_t random_seed;
+    /// Which part of its time, 0 to 1, the thread that serves clients is busy; deliveries leave it
+    /// the processor. From any thread, also after `stop` if a delivery hangs. Null: 0.
+    std::function<double()> client_load = {};
   };
   /// One export of a stream as it shall run from now on.
   struct Wanted {

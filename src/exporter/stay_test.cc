@@ -3,6 +3,7 @@
 #include "exporter/delivery.h"
 #include "exporter/fakes.h"
 #include "exporter/lookahead.h"
+#include "exporter/rest.h"
 
 #include <chrono>
 #include <gmock/gmock.h>
@@ -52,7 +53,9 @@ class StayTest : public ::testing::TestWithParam<bool> {
     result.stay = {100, std::chrono::hours(1), GetParam()};
     return result;
   }
-  Delivery run(const Job& job) { return run_job(job, &lookahead_); }
+  Delivery run(const Job& job, const Rest* rest = nullptr) {
+    return run_job(job, &lookahead_, rest);
+  }
 
   std::shared_ptr<fake::Log> log_ = std::make_shared<fake::Log>();
   Destination::Limits limits_;
@@ -253,6 +256,61 @@ TEST_P(StayTest, AMessageThatNeedsMoreMemoryIsLeftForTheNextJobToAskFor) {
   const Delivery there = run(job(57));
   EXPECT_EQ(there.kind, Delivery::Kind::kNeedsBytes);
   EXPECT_GT(there.bytes_needed, 100'000);
+}
+
+// A worker whose every batch takes 3 ms of the processor.
+TEST_P(StayTest, AfterEachBatchTheWorkerRestsWhileClientsAreServed) {
+  using std::chrono::milliseconds;
+  Duration used{0};
+  answer_ = [&](std::int64_t) {
+    used += milliseconds(3);
+    return Outcome::delivered();
+  };
+  double load = 0.95;
+  std::vector<Duration> rests;
+  const Rest rest(
+      {[&] { return load; }, [&] { return used; }, [&](Duration time) { rests.push_back(time); }});
+  log_->append(60);
+  EXPECT_EQ(run(job(), &rest).next, seq(60));
+  EXPECT_EQ(rests, std::vector<Duration>(6, milliseconds(6)));
+  rests.clear();
+  load = 0.2;
+  EXPECT_EQ(run(job(), &rest).next, seq(60));
+  EXPECT_THAT(rests, ElementsAre());
+}
+
+TEST_P(StayTest, WhoIsToStopDoesNotRest) {
+  Duration used{0};
+  const Rest rest(
+      {[] { return 1.0; }, [&] { return used; }, [](Duration) { ADD_FAILURE() << "rested"; }});
+  log_->append(60);
+  answer_ = [&](std::int64_t) {
+    used += std::chrono::milliseconds(3);
+    stop_.request_stop();
+    return Outcome::delivered();
+  };
+  EXPECT_EQ(run(job(), &rest).next, seq(10));
+}
+
+TEST(Rest, GrowsWithTheLoadAndWithTheWorkAndIsBounded) {
+  using std::chrono::microseconds;
+  using std::chrono::milliseconds;
+  const Duration batch = microseconds(400);
+  EXPECT_EQ(Rest::after(batch, 0), Duration{0});
+  EXPECT_EQ(Rest::after(batch, 0.4), Duration{0});
+  EXPECT_NEAR(static_cast<double>(Rest::after(batch, 0.5).count()), 400'000, 1);
+  EXPECT_EQ(Rest::after(batch, 0.6), microseconds(800));
+  EXPECT_EQ(Rest::after(batch, 1), microseconds(800));
+  EXPECT_EQ(Rest::after(Duration{0}, 1), Duration{0});
+  EXPECT_EQ(Rest::after(std::chrono::seconds(3), 1), milliseconds(20));
+  EXPECT_EQ(Rest::after(-batch, 1), Duration{0});
+}
+
+TEST(Rest, OfNobodyIsNone) {
+  const Rest rest(nullptr);
+  Duration since = rest.begin();
+  rest.take(since);
+  EXPECT_GT(since, Duration{0});
 }
 
 TEST(Lookahead, WhatNobodyBeginsIsDoneByWhoeverWaits) {
