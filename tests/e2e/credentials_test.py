@@ -13,6 +13,7 @@ import wrong_clock
 from certificates import make_certificates
 from exports_test import NUMBERED, ExportCase, http, kinesis
 from key_servers import KeyServer
+from ports import held_port
 from sinks import REGION, HttpSink, Recorder, aws_environment, impatient
 from weir_server import DEADLINE_S, eventually, weir_command
 
@@ -157,9 +158,7 @@ class AccountTest(KeyCase):
 class NetworkTest(KeyCase):
     def proxy(self):
         """tinyproxy, which wants to know who asks; its port and its log."""
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = held_port()
         directory = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
         log = directory / "proxy.log"
         (directory / "proxy.conf").write_text(

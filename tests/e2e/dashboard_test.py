@@ -13,6 +13,7 @@ import unittest
 import urllib.request
 
 from browser import Browser
+from ports import held_port
 from sinks import HttpSink, impatient
 from weir_client import Client
 from weir_server import ROOT, SANITIZED, TOKEN, Weir, eventually
@@ -33,13 +34,6 @@ def setUpModule():
 
 def http_export(uri, identifier="cloud", **members):
     return {"http": [{"identifier": identifier, "uri": uri, **members}]}
-
-
-def refused_port():
-    """A port where nobody listens."""
-    with socket.socket() as once:
-        once.bind(("127.0.0.1", 0))
-        return once.getsockname()[1]
 
 
 def ask(weir, method, path, headers=(), body=None, host=None):
@@ -104,7 +98,7 @@ class LiveTest(DashboardCase):
         cls.weir = cls.enterClassContext(Weir(config))
         cls.client = cls.enterClassContext(Client(cls.weir.port))
         cls.client.create("pumps-telemetry", maxSize=8 << 20,
-                          exportDefinition=http_export(f"http://127.0.0.1:{refused_port()}/in"))
+                          exportDefinition=http_export(f"http://127.0.0.1:{held_port()}/in"))
         cls.client.create("door-events", exportDefinition=http_export(cls.sink.uri, "alerts"))
         cls.client.create("alarms", maxSize=1 << 20, persistence=1)
         cls.client.append_all("pumps-telemetry", [json.dumps({"pump": n % 7, "bar": 1.2 + n % 13 / 10}).encode()
@@ -183,7 +177,7 @@ class LiveTest(DashboardCase):
 
     def test_a_phone_does_not_scroll_sideways_and_the_dark_is_dark(self):
         name = "a-stream-whose-name-has-no-end-" + "x" * 200
-        self.client.create(name, exportDefinition=http_export(f"http://127.0.0.1:{refused_port()}/{'y' * 200}"))
+        self.client.create(name, exportDefinition=http_export(f"http://127.0.0.1:{held_port()}/{'y' * 200}"))
         self.client.append(name, b"z" * 5000)
         width = "return [document.documentElement.scrollWidth, document.querySelector('#scroller').scrollWidth - document.querySelector('#scroller').clientWidth]"
         try:
@@ -311,7 +305,7 @@ class ManyTest(DashboardCase):
         config = impatient()
         config["streams"] = [{"name": f"machine-{n:03}", "max_size_bytes": 1 << 20} for n in range(300)]
         with Weir(config) as weir, Client(weir.port) as client:
-            client.create("the-stuck-one", exportDefinition=http_export(f"http://127.0.0.1:{refused_port()}/"))
+            client.create("the-stuck-one", exportDefinition=http_export(f"http://127.0.0.1:{held_port()}/"))
             client.append("the-stuck-one", b"x")
             # With so many, weir looks less often: what it sees first shall be this.
             eventually("it has failed a few times", lambda: re.search(
@@ -340,7 +334,7 @@ class ForbiddenTest(DashboardCase):
         config["admin"] = {"port": 0, "connections_max": 32}
         cls.weir = cls.enterClassContext(Weir(config))
         cls.client = cls.enterClassContext(Client(cls.weir.port))
-        cls.client.create("s", exportDefinition=http_export(f"http://127.0.0.1:{refused_port()}/"))
+        cls.client.create("s", exportDefinition=http_export(f"http://127.0.0.1:{held_port()}/"))
         cls.client.append("s", b"x")
 
     def test_without_admin_actions_there_are_none(self):

@@ -13,14 +13,10 @@ import unittest
 
 import certificates
 import wrong_clock
+from ports import held_port
 from sinks import HttpSink, Recorder, aws_environment
 from weir_client import Client
 from weir_server import AWS_SECRET, AWS_SESSION, Weir, weir_command
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
 
 
 class Listener:
@@ -111,8 +107,8 @@ class DoctorTest(unittest.TestCase):
     def config(self, **sections):
         """A configuration nobody runs yet, on free ports."""
         document = {"store": {"directory": str(self.directory / "store")},
-                    "server": {"port": free_port(), "authenticate_client": False},
-                    "admin": {"port": free_port()}}
+                    "server": {"port": held_port(), "authenticate_client": False},
+                    "admin": {"port": held_port()}}
         for name, members in sections.items():
             if isinstance(members, dict):
                 document.setdefault(name, {}).update(members)
@@ -323,7 +319,7 @@ class DestinationTest(DoctorTest):
             self.one(found, "call", "error", "IoT SiteWise", "allow iotsitewise:BatchPutAssetPropertyValue")
 
     def test_an_upload_is_asked_for_the_bucket_that_its_task_names(self):
-        weir = self.enterContext(Weir(env=aws_environment("", AWS_ENDPOINT_URL_S3=f"http://127.0.0.1:{free_port()}")))
+        weir = self.enterContext(Weir(env=aws_environment("", AWS_ENDPOINT_URL_S3=f"http://127.0.0.1:{held_port()}")))
         with Client(weir.port) as client:
             client.create("uploads", exportDefinition={"s3TaskExecutor": [{"identifier": "up"}]})
             client.append("uploads", json.dumps({"inputUrl": f"file://{self.directory}/weir.yaml",
@@ -379,12 +375,12 @@ class NetworkTest(DoctorTest):
              "http": {"ca_file": str(self.directory / "ca.pem")}}]}])
 
     def test_a_host_nobody_listens_on_is_not_called_as_well(self):
-        found = self.http(f"http://127.0.0.1:{free_port()}/")
+        found = self.http(f"http://127.0.0.1:{held_port()}/")
         self.one(found, "connect", "error", "no connection")
         self.one(found, "call", "skipped", "cannot be reached")
 
     def test_the_broker_of_a_connector_is_tried(self):
-        port = free_port()
+        port = held_port()
         found = self.doctor(self.config(connectors=[{
             "type": "firehose", "name": "plant", "broker": f"mqtt://127.0.0.1:{port}",
             "default_delivery_stream_arn": "arn:aws:firehose:eu-west-1:123456789012:deliverystream/lake"}]))
@@ -431,6 +427,6 @@ class NetworkTest(DoctorTest):
             self.one(found, "proxy", "error", "407", "user:password@")
 
     def test_a_proxy_that_is_not_there_is_named(self):
-        port = free_port()
+        port = held_port()
         found = self.http("https://destination.example/", https_proxy=f"http://127.0.0.1:{port}")
         self.one(found, "connect", "error", f"the proxy 127.0.0.1:{port} takes no connection", "HTTPS_PROXY")

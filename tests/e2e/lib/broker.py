@@ -16,12 +16,8 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from certificates import make_certificates
+from ports import held_port
 from weir_server import DEADLINE_S, eventually
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return probe.getsockname()[1]
 
 
 class Broker:
@@ -31,7 +27,7 @@ class Broker:
     def __init__(self, password=None, acl=None, tls=False, lines=()):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="weir-broker-"))
         os.chmod(self.directory, 0o755)
-        self.port = free_port()
+        self.port = held_port()
         self.tls = tls
         self.password = password
         self.process = None

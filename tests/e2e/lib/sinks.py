@@ -10,6 +10,7 @@ import subprocess
 import threading
 import urllib.request
 
+from ports import held_port
 from weir_server import AWS_KEY_ID, AWS_SECRET, AWS_SESSION, DEADLINE_S, ROOT, eventually
 
 REGION = "us-east-1"
@@ -47,12 +48,11 @@ class HttpSink:
         self.listener = None
         self.connections = []
         self.stopped = threading.Event()
-        self.port = None
+        self.port = held_port()
         self.open()
 
     def open(self):
-        self.listener = socket.create_server(("127.0.0.1", self.port or 0))
-        self.port = self.listener.getsockname()[1]
+        self.listener = socket.create_server(("127.0.0.1", self.port))
         threading.Thread(target=self.accept, args=(self.listener,), daemon=True).start()
 
     def refuse(self):

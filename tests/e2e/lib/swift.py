@@ -7,13 +7,13 @@ import getpass
 import http.server
 import pathlib
 import shutil
-import socket
 import subprocess
 import tempfile
 import threading
 import urllib.error
 import urllib.request
 
+from ports import held_port
 from weir_server import AWS_SECRET, eventually
 
 KEY_ID = "weir:test"
@@ -89,21 +89,13 @@ default = yes
 """
 
 
-def free_ports(count):
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
-
-
 class Swift:
     shared = None
 
     def __init__(self):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="weir-swift-"))
         self.processes = []
-        ports = free_ports(5)
+        ports = [held_port() for _ in range(5)]
         self.port = ports[4]
         self.url = f"http://127.0.0.1:{self.port}"
         try:
