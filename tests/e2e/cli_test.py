@@ -79,7 +79,8 @@ class SilentServerTest(unittest.TestCase):
             protocol = [["stream", "ls"], ["stream", "info", "s"], ["stream", "create", "s"],
                         ["stream", "update", "s", "--ttl", "1h"], ["stream", "rm", "s"], ["pub", "s"], ["sub", "s"],
                         ["dlq", "ls"], ["dlq", "show", "1"], ["dlq", "replay", "--all", "--yes"], ["demo"]]
-            admin = [["status"], ["top"], ["tap", "s/e"], ["export", "pause", "s", "e"]]
+            admin = [["status"], ["top"], ["tap", "s/e"], ["export", "pause", "s", "e"], ["reload"],
+                     ["config", "show", "--running"]]
             running = [(command, subprocess.Popen(
                 [str(BINARY), *command, flag, port], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE, text=True))
