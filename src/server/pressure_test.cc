@@ -268,25 +268,23 @@ TEST_F(PressureTest, OutOfDescriptorsPausesAcceptingAndResumes) {
   bystander();
   rlimit before{};
   ::getrlimit(RLIMIT_NOFILE, &before);
-  // Few enough that the test's own clients use them up; the server takes the same ones.
+  // Everything below the limit is taken, so that the descriptor given back is the only one. Nobody
+  // else waits to be accepted: the server would take it.
   std::vector<int> hoard;
-  int next = ::dup(0);
+  const int next = ::dup(0);
   hoard.push_back(next);
   rlimit tight = before;
   tight.rlim_cur = static_cast<rlim_t>(next) + 3;
   ASSERT_EQ(0, ::setrlimit(RLIMIT_NOFILE, &tight));
-  std::optional<Client> waiting;
-  waiting.emplace(port());
   for (int fd = ::dup(0); fd >= 0; fd = ::dup(0)) hoard.push_back(fd);
-  std::optional<Client> later;
   ::close(hoard.back());
   hoard.pop_back();
-  later.emplace(port());  // takes the last one; none is left for the server's side
+  Client later(port());  // takes it; none is left for the server's side
   EXPECT_TRUE(eventually([this] { return !metric("weir_server_accept_pauses_total 0"); }));
   EXPECT_EQ(0, bystander().append("quiet", "x").status());
   for (const int fd : hoard) ::close(fd);
   ASSERT_EQ(0, ::setrlimit(RLIMIT_NOFILE, &before));
-  later->connect();
+  later.connect();
 }
 
 // ---- stopping ---------------------------------------------------------------------------------
