@@ -189,6 +189,12 @@ TEST_F(Files, LineFeedsNeverSplitAMessage) {
             std::string::npos);
 }
 
+TEST_F(Files, AMessageMayBringTheEndOfItsLine) {
+  start();
+  EXPECT_TRUE(delivered({"of a log\n", "\n", "two ends\n\n", "{\"a\": 1}\n"}));
+  EXPECT_EQ(all(), (std::vector<std::string>{"of a log", "", "two ends\\n", "{\"a\": 1}"}));
+}
+
 TEST_F(Files, LengthFramesKeepLineFeeds) {
   options.format = FileOptions::Format::kLength;
   start();

@@ -13,6 +13,8 @@ constexpr std::size_t kFrameHeadBytes = 4;
 
 // Returns true when the message had to be changed in a way that is not only layout.
 bool append_line(ByteBuffer& to, Bytes payload) {
+  if (!payload.empty() && payload.back() == std::byte{'\n'})
+    payload = payload.first(payload.size() - 1);
   const std::string_view text = as_text(payload);
   bool changed = false;
   if (text.find('\n') == std::string_view::npos) {

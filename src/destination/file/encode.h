@@ -17,7 +17,8 @@ struct EncodedBatch {
 /// A batch as it is appended to a file, whole in itself: compressed ones are a gzip member or a
 /// zstd frame of their own, so everything before a torn end can be read.
 ///
-/// - newline: every message and a line feed. A line feed inside a JSON document is only layout and
+/// - newline: every message and a line feed, which it may have brought. A line feed inside a JSON
+/// document is only layout and
 ///   becomes a space; in any other message it becomes the two characters \n, and is counted.
 /// - length: four bytes of length, most significant first, then the message as it is.
 ///
