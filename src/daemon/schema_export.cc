@@ -214,7 +214,7 @@ Key http_options() {
               [](ExportOptions & o) -> auto& { return o.http.compression; }),
           http_text("bearer_token_file",
                     "File whose content is sent as 'Authorization: Bearer ...'; read again for "
-                    "each connection.",
+                    "each delivery.",
                     "/etc/weir/http-token", &destination::HttpOptions::bearer_token_file),
           http_text("ca_file", "Certificates to trust instead of the system's (PEM).",
                     "/etc/weir/ca.pem", &destination::HttpOptions::ca_file),

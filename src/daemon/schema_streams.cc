@@ -66,7 +66,9 @@ std::vector<Key> where_to_keys() {
       target_key("delivery_stream", "firehose: name of the Firehose stream.", "my-firehose-stream"),
       target_key("channel", "iot_analytics: name of the channel.", "my_channel"),
       target_key("uri", "http: where to POST to.", "\"http://127.0.0.1:9000/in\""),
-      target_key("directory", "file: directory for the files; created if missing.",
+      target_key("directory",
+                 "file: directory for the files; created if missing. A relative one begins where "
+                 "weir was started.",
                  "/var/lib/weir-exported"),
       one_of({"raw", "json"},
              of_kind(Kind::kChoice, "format",
