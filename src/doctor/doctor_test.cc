@@ -180,6 +180,15 @@ TEST(Secrets, OnesThatAreMissingUnreadableOrOpenAreNamed) {
 
 // --- ports --------------------------------------------------------------------------------------
 
+TEST(Uploads, WhereFilesComeFromIsBounded) {
+  EXPECT_THAT(check_input_directories({}),
+              ElementsAre(says(Level::kWarning, "any file", "export.s3.input_directories")));
+  EXPECT_THAT(check_input_directories({"/tmp", "/nowhere/at-all", "/etc/hostname"}),
+              ElementsAre(says(Level::kOk, "uploads come from /tmp"),
+                          says(Level::kError, "/nowhere/at-all does not exist", "mount"),
+                          says(Level::kError, "/etc/hostname is not a directory", "name")));
+}
+
 TEST(Ports, ThoseThatListenAreFoundInTheKernelsTable) {
   constexpr const char* kTable =
       "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout "

@@ -87,6 +87,15 @@ Findings check_secrets(const Subject& subject) {
   return found;
 }
 
+Findings check_uploads(const Subject& subject) {
+  const auto uploads =
+      std::find_if(subject.targets.begin(), subject.targets.end(), [](const Target& target) {
+        return target.probe.spec.config.type == model::ExportType::kS3TaskExecutor;
+      });
+  if (uploads == subject.targets.end()) return {};
+  return check_input_directories(uploads->probe.options.s3.input_directories);
+}
+
 /// Servers, credentials, calls. Without a network at all only what is wrong in itself is said.
 void check_network(const Subject& subject, std::vector<Task> looks, Examination& out,
                    ClockFacts& clock) {
@@ -138,6 +147,7 @@ Examination examine(const Subject& subject, const RunningFacts& running) {
             .warning(subject.targets_note,
                      "run this as weir's user, or as root, to have all exports looked at"));
   }
+  append(out.findings, check_uploads(subject));
   ClockFacts clock = look_at_clock();
   check_network(subject, std::move(looks), out, clock);
   append(out.findings, judge_clock(clock));

@@ -314,6 +314,33 @@ SecretFacts look_at_secret(const std::string& path, const std::string& what) {
   return facts;
 }
 
+Findings check_input_directories(const std::vector<std::string>& directories) {
+  const Check check(Group::kDestinations, "input-directories");
+  if (directories.empty()) {
+    return {
+        check.warning("clients may have any file uploaded that weir can read",
+                      "name the directories that are meant for it in export.s3.input_directories")};
+  }
+  Findings found;
+  for (const std::string& directory : directories) {
+    struct stat info {};
+    const std::string name = log::escaped(directory, 160);
+    if (::stat(directory.c_str(), &info) != 0) {
+      const std::string why =
+          errno == ENOENT ? " does not exist" : ": " + os_error("look at it", errno).what;
+      found.push_back(check.error(name + why + "; the uploads from it fail",
+                                  "create it, mount what should be there, or correct its name in "
+                                  "export.s3.input_directories"));
+    } else if (!S_ISDIR(info.st_mode)) {
+      found.push_back(check.error(name + " is not a directory",
+                                  "name a directory in export.s3.input_directories"));
+    } else {
+      found.push_back(check.ok("uploads come from " + name));
+    }
+  }
+  return found;
+}
+
 Finding check_output_directory(const std::string& what, const std::string& path) {
   const Check check(Group::kDestinations, "directory", what);
   const std::string name = "'" + log::escaped(path) + "'";

@@ -67,6 +67,9 @@ struct SecretFacts {
 Finding judge_secret(const SecretFacts& facts);
 SecretFacts look_at_secret(const std::string& path, const std::string& what);
 
+/// The directories from which clients may have files uploaded (reliability.md §4.5).
+Findings check_input_directories(const std::vector<std::string>& directories);
+
 /// A directory that an export writes files to.
 Finding check_output_directory(const std::string& what, const std::string& path);
 

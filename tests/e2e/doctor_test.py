@@ -330,6 +330,7 @@ class DestinationTest(DoctorTest):
             found = self.doctor(self.config(store={"directory": str(weir.store)}),
                                 **aws_environment("", AWS_ENDPOINT_URL_S3=f"http://127.0.0.1:{service.port}"))
             self.one(found, "call", "error", "bucket 'plant-bucket'", "allow s3:PutObject")
+            self.one(found, "input-directories", "warning", "any file", "export.s3.input_directories")
             self.assertTrue(any(line.startswith("PUT /plant-bucket/a/b?") for line in service.seen), service.seen)
         weir.start()
 
