@@ -93,8 +93,9 @@ std::vector<Key> declared_export_keys() {
                                                "", [](Target& t, const Value& v) {
                                                  t.declared_export->config.identifier = v.text;
                                                }))));
-  keys.push_back(export_integer("batch_size", "Most messages in one batch.", "500", 1, 500,
-                                &model::ExportConfig::batch_size));
+  keys.push_back(with_sample(
+      "500", export_integer("batch_size", "Most messages in one batch.", "as many as a call takes",
+                            1, 500, &model::ExportConfig::batch_size)));
   keys.push_back(with_sample(
       "5000",
       export_integer("batch_interval_ms",

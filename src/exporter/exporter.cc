@@ -16,26 +16,6 @@ constexpr SequenceNumber kNever{std::numeric_limits<std::int64_t>::max()};
 // clients are 60 s and more.
 constexpr Duration kLookSpacing = std::chrono::seconds(1);
 
-// What a batch has at most when nobody said; the destination's own limit holds in any case.
-std::int64_t default_batch_size(model::ExportType type) {
-  switch (type) {
-    case model::ExportType::kHttp:
-      return 500;
-    case model::ExportType::kIotAnalytics:
-      return 100;
-    case model::ExportType::kIotSitewise:
-      return 10;
-    case model::ExportType::kS3TaskExecutor:
-      return 1;  // tasks run one after another
-    case model::ExportType::kKinesis:
-    case model::ExportType::kFile:
-    case model::ExportType::kFirehose:
-    case model::ExportType::kMqtt:
-      break;
-  }
-  return std::numeric_limits<std::int64_t>::max();
-}
-
 // Failures that only a person can end: after a few quick tries they are retried slowly.
 bool needs_a_person(FailureClass failure) {
   return failure == FailureClass::kOperator || failure == FailureClass::kBug ||
@@ -478,7 +458,8 @@ void Exporter::forget_marks() {
 }
 
 std::int64_t Exporter::batch_messages() const {
-  const std::int64_t wanted = config_.batch_size.value_or(default_batch_size(config_.type));
+  // Not by the type of the definition: a redirected export goes elsewhere.
+  const std::int64_t wanted = config_.batch_size.value_or(limits_.messages_max);
   return std::max<std::int64_t>(1, std::min(wanted, limits_.messages_max));
 }
 
