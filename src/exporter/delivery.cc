@@ -79,22 +79,35 @@ class Visit {
       const bool looks_ahead = lookahead_ != nullptr && batches > 1 && goes_on(batches);
       std::shared_ptr<Lookahead::Task> task;
       if (looks_ahead) {
-        task = std::make_shared<Lookahead::Task>([this] { read_next(); });
+        task = std::make_shared<Lookahead::Task>([this] { read_next(next_); });
         lookahead_->offer(task);
       }
-      Outcome outcome = deliver_safely(*job_.destination, now_.batch, job_.stop);
-      if (task) lookahead_->finish(task);
+      Outcome outcome = deliver_beside(task);
       const bool delivered = wholly_delivered(outcome);
       add(std::move(outcome), batches == 1);
       if (!delivered || job_.stop.stop_requested()) return;
       if (rest_ != nullptr) rest_->take(used_);
       if (!task) {
         if (!goes_on(batches)) return;
-        read_next();
+        // In place of the one that was delivered: memory for a second is not set aside.
+        read_next(now_);
       }
       if (!next_is_ready_) return;
-      std::swap(now_, next_);
+      if (task) std::swap(now_, next_);
     }
+  }
+
+  // However the delivery ends, the task uses this visit no more. `task` may be null.
+  Outcome deliver_beside(const std::shared_ptr<Lookahead::Task>& task) {
+    struct Finish {
+      Lookahead* lookahead;
+      const std::shared_ptr<Lookahead::Task>& task;
+      ~Finish() {
+        if (task) lookahead->finish(task);
+      }
+    };
+    const Finish at_the_end{lookahead_, task};
+    return deliver_safely(*job_.destination, now_.batch, job_.stop);
   }
 
   [[nodiscard]] bool goes_on(std::int64_t batches) const {
@@ -104,15 +117,16 @@ class Visit {
   }
 
   // On the thread of the lookahead or on this one, never on both at a time.
-  void read_next() noexcept {
+  void read_next(ReadBatch& into) noexcept {
     next_is_ready_ = false;
     try {
-      if (!read_batch(job_, delivery_.limits, now_.next, next_) || next_.batch.empty()) return;
+      const SequenceNumber from = now_.next;
+      if (!read_batch(job_, delivery_.limits, from, into) || into.batch.empty()) return;
       // What is missing in front was perhaps removed: the export accounts for that.
-      if (next_.batch.messages().front().sequence != now_.next) return;
-      prepare(next_);
+      if (into.batch.messages().front().sequence != from) return;
+      prepare(into);
       next_is_ready_ = true;
-    } catch (const std::exception&) {
+    } catch (...) {
       return;  // whatever it was, the next job meets it and reports it
     }
   }
@@ -166,6 +180,7 @@ class Visit {
   const Steady::time_point stay_until_ = Steady::now() + job_.stay.at_most;
   Delivery delivery_;
   ReadBatch now_{{job_.stream_name, job_.identifier}, {}};
+  // Made ready beside `now_` by a task; else it stays empty.
   ReadBatch next_{{job_.stream_name, job_.identifier}, {}};
   bool next_is_ready_ = false;
 };
@@ -204,13 +219,19 @@ Delivery run_job(const Job& job, Lookahead* lookahead, const Rest* rest) {
   if (job.farewell) return say_farewell(job);
   if (job.idle_visit) return visit_idle(job);
   Delivery delivery;
+  const auto broke_off = [&delivery](FailureClass failure, std::string why) {
+    delivery = {};
+    delivery.kind = Delivery::Kind::kReadFailed;
+    delivery.outcome = Outcome::retry(failure, std::move(why));
+  };
   try {
     delivery = Visit(job, lookahead, rest).run();
     delivery.idle_deadline = job.destination->idle_deadline();
   } catch (const std::exception& problem) {
-    delivery.kind = Delivery::Kind::kReadFailed;
-    delivery.outcome = Outcome::retry(
-        FailureClass::kTransient, std::string("read the stream: ") + log::escaped(problem.what()));
+    broke_off(FailureClass::kTransient,
+              std::string("read the stream or deliver: ") + log::escaped(problem.what()));
+  } catch (...) {
+    broke_off(FailureClass::kBug, "the delivery broke off without saying why");
   }
   delivery.generation = job.grant.generation;
   return delivery;

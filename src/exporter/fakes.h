@@ -237,10 +237,12 @@ class PreparingDestination final : public Destination {
   [[nodiscard]] bool prepares() const override { return true; }
   std::unique_ptr<Preparation> prepare(const Batch& batch,
                                        std::unique_ptr<Preparation> old) override {
-    if (old == nullptr) old = std::make_unique<Prepared>();
+    const bool lends = old != nullptr;
+    if (!lends) old = std::make_unique<Prepared>();
     static_cast<Prepared&>(*old).first = batch.messages().front().sequence;
     static_cast<Prepared&>(*old).size = batch.size();
     const MutexLock lock(mutex_);
+    if (!lends) ++made_;
     prepared_.push_back(batch.messages().front().sequence.value());
     return old;
   }
@@ -258,6 +260,11 @@ class PreparingDestination final : public Destination {
     const MutexLock lock(mutex_);
     return prepared_;
   }
+  /// How many batches it prepared that brought nothing of an earlier one.
+  [[nodiscard]] int made() const {
+    const MutexLock lock(mutex_);
+    return made_;
+  }
 
  private:
   struct Prepared final : Preparation {
@@ -268,6 +275,7 @@ class PreparingDestination final : public Destination {
   Limits limits_;
   mutable Mutex mutex_;
   std::vector<std::int64_t> prepared_ WEIR_GUARDED_BY(mutex_);
+  int made_ WEIR_GUARDED_BY(mutex_) = 0;
 };
 
 inline model::ExportConfig config(std::string identifier,

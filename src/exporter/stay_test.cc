@@ -90,6 +90,26 @@ TEST_P(StayTest, DeliversOneFullBatchAfterTheOtherAndAnswersForAll) {
   EXPECT_EQ(destination_->prepared(), received_) << "each once, in order";
 }
 
+TEST_P(StayTest, TwoBatchesAreInMemoryOnlyWhereItIsSetAsideForTwo) {
+  log_->append(100);
+  EXPECT_EQ(run(job()).next, seq(100));
+  EXPECT_EQ(destination_->made(), GetParam() ? 2 : 1);
+}
+
+TEST_P(StayTest, ADestinationThatBreaksOffLetsTheBatchBehindItBeFinishedFirst) {
+  log_->append(100);
+  answer_ = [](std::int64_t first) {
+    if (first == 20) throw first;  // no exception that anybody expects
+    return Outcome::delivered();
+  };
+  const Delivery delivery = run(job());
+  EXPECT_EQ(delivery.outcome.verdict, Verdict::kRetry);
+  EXPECT_EQ(delivery.outcome.failure, FailureClass::kBug);
+  EXPECT_TRUE(delivery.sent.empty());
+  const auto prepared = destination_->prepared();
+  EXPECT_EQ(prepared.back(), GetParam() ? 30 : 20) << "what was begun beside it came to its end";
+}
+
 TEST_P(StayTest, WhatIsLessThanABatchIsLeftToTheExport) {
   log_->append(29);
   EXPECT_EQ(run(job()).next, seq(20));
