@@ -61,18 +61,38 @@ TEST(Backoff, AServersWishRaisesTheWaitUpToTheCeiling) {
   EXPECT_GE(backoff.next(-5s), 2s);
 }
 
-TEST(TokenBucket, KeepsTheAverageAndRemembersDebt) {
+TEST(TokenBucket, KeepsTheAverage) {
   TokenBucket bucket(1000, 1000);
-  const Instant start{};
-  EXPECT_EQ(bucket.reserve(1000, start), start);
-  EXPECT_EQ(bucket.reserve(500, start), start + 500ms);
-  EXPECT_EQ(bucket.reserve(500, start), start + 1s);
-  EXPECT_EQ(bucket.reserve(1000, start + 2s), start + 2s);
+  Instant now{1h};
+  const Instant start = now;
+  EXPECT_EQ(bucket.ready_at(1000, now), now) << "the burst";
+  bucket.take(1000, now);
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_EQ(bucket.ready_at(500, now), bucket.ready_at(500, now)) << "to ask takes nothing";
+    EXPECT_GT(bucket.ready_at(500, now), now);
+    now = bucket.ready_at(500, now);
+    EXPECT_EQ(bucket.ready_at(500, now), now) << "who comes when told is not sent away";
+    bucket.take(500, now);
+  }
+  EXPECT_GE(now - start, 5s);
+  EXPECT_LE(now - start, 5s + 1us);
+  now += 1h;
+  bucket.take(1000, now);
+  EXPECT_GT(bucket.ready_at(1, now), now) << "a silence saves up one burst";
+}
+
+TEST(TokenBucket, MoreThanABurstGoesOnCredit) {
+  TokenBucket bucket(1000, 1000);
+  const Instant start{1h};
+  EXPECT_EQ(bucket.ready_at(5000, start), start) << "the bucket will never hold more";
+  bucket.take(5000, start);
+  EXPECT_GE(bucket.ready_at(1, start), start + 4s) << "and the debt is paid first";
 }
 
 TEST(TokenBucket, ZeroMeansUnlimited) {
   TokenBucket bucket(0, 0);
-  EXPECT_EQ(bucket.reserve(1 << 30, Instant{}), Instant{});
+  bucket.take(1 << 30, Instant{});
+  EXPECT_EQ(bucket.ready_at(1 << 30, Instant{}), Instant{});
 }
 
 TEST(ByteBuffer, GrowsAndKeepsItsContent) {

@@ -4,6 +4,7 @@
 #include "destination/address_rule.h"
 #include "destination/url.h"
 #include "exporter/bandwidth.h"
+#include "exporter/destination.h"
 
 #include <algorithm>
 #include <array>
@@ -121,6 +122,10 @@ struct Exchange {
   void moved() { moved_at = clock.now(); }
 };
 
+std::int64_t priority_of(const CurlSettings& settings) {
+  return settings.priority ? settings.priority->load() : exporter::kPriorityLowest;
+}
+
 std::size_t send_piece(char* to, std::size_t, std::size_t room, void* user) {
   auto& exchange = *static_cast<Exchange*>(user);
   const HttpRequest& request = exchange.request;
@@ -130,8 +135,8 @@ std::size_t send_piece(char* to, std::size_t, std::size_t room, void* user) {
   if (!exchange.bandwidth.unlimited()) {
     bytes = std::min(bytes, std::size_t{exporter::BandwidthLimiter::kPieceBytes});
     const Instant before = exchange.clock.now();
-    const bool allowed =
-        exchange.bandwidth.acquire(static_cast<std::int64_t>(bytes), exchange.stop);
+    const bool allowed = exchange.bandwidth.acquire(static_cast<std::int64_t>(bytes),
+                                                    priority_of(exchange.settings), exchange.stop);
     if (!allowed) return CURL_READFUNC_ABORT;
     exchange.moved();
     exchange.deadline += exchange.moved_at - before;

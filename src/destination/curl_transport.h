@@ -4,6 +4,7 @@
 #include "base/result.h"
 #include "destination/http_transport.h"
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -39,6 +40,8 @@ struct CurlSettings {
   /// did not see.
   bool client_chosen_target = false;
   std::vector<std::uint16_t> own_ports;  ///< weir's own, refused with `client_chosen_target`
+  /// Of its bodies where bandwidth is short; lower goes first. Null: after all.
+  std::shared_ptr<const std::atomic<std::int64_t>> priority = nullptr;
 };
 
 /// The transport of production: libcurl, HTTP/1.1, keep-alive, no redirects, TLS 1.2 or newer with

@@ -104,7 +104,7 @@ class Maker {
       case model::ExportType::kFirehose:
         return make_firehose(spec, options.firehose, options.aws);
       case model::ExportType::kIotSitewise:
-        return make_sitewise(options.aws);
+        return make_sitewise(spec, options.aws);
       case model::ExportType::kS3TaskExecutor:
         return make_s3(spec, options.s3, options.aws);
       case model::ExportType::kMqtt:
@@ -114,8 +114,9 @@ class Maker {
   }
 
  private:
-  [[nodiscard]] CurlSettings settings() const {
+  [[nodiscard]] CurlSettings settings(const ExportSpec& spec) const {
     CurlSettings settings;
+    settings.priority = spec.priority;
     settings.connect_timeout_ms = transport_.connect_timeout_ms;
     settings.stall_timeout_ms = transport_.stall_timeout_ms;
     settings.response_bytes_max = transport_.response_bytes_max;
@@ -123,8 +124,8 @@ class Maker {
   }
 
   // A client of one AWS service, in the account and region that the export is for.
-  Result<std::unique_ptr<AwsClient>> aws_client(const AwsService& service,
-                                                const AwsAccess& access) {
+  Result<std::unique_ptr<AwsClient>> aws_client(const AwsService& service, const AwsAccess& access,
+                                                const ExportSpec& spec) {
     AwsOptions aws = hub_->aws();
     if (!access.region.empty()) aws.region = access.region;
     // Without a region the instance may know one; that is asked when there is something to send.
@@ -134,7 +135,7 @@ class Maker {
       WEIR_TRY(endpoint, aws_endpoint(aws, service));
     }
     WEIR_TRY(auto keys, hub_->for_role(access.role));
-    CurlSettings curl = settings();
+    CurlSettings curl = settings(spec);
     curl.ca_file = aws.ca_bundle_file;
     auto client = std::make_unique<AwsClient>(
         service, aws.region, std::move(endpoint), std::move(keys),
@@ -156,7 +157,7 @@ class Maker {
     WEIR_TRY(auto keys, kinesis::KeyMaker::create(
                             options.partition_key, spec.stream_name, Rng(seed_ + ++made_).next(),
                             metrics_.counter(kPartitionKeyFallbackTotal, {"kinesis"})));
-    WEIR_TRY(auto client, aws_client(kKinesis, access));
+    WEIR_TRY(auto client, aws_client(kKinesis, access, spec));
     return std::make_unique<kinesis::KinesisDestination>(
         kinesis::KinesisDestination::Setup{spec.config.target, options, std::move(keys),
                                            std::move(client)},
@@ -166,19 +167,19 @@ class Maker {
   Made make_firehose(const ExportSpec& spec, const FirehoseOptions& options,
                      const AwsAccess& access) {
     WEIR_RETURN_IF_ERROR(firehose::validate(spec.config.target, options));
-    WEIR_TRY(auto client, aws_client(kFirehose, access));
+    WEIR_TRY(auto client, aws_client(kFirehose, access, spec));
     if (options.make) return options.make(std::move(client));
     return std::make_unique<firehose::FirehoseDestination>(
         firehose::FirehoseDestination::Setup{spec.config.target, options, std::move(client)},
         metrics_);
   }
 
-  Made make_sitewise(const AwsAccess& access) {
+  Made make_sitewise(const ExportSpec& spec, const AwsAccess& access) {
     AwsService service = kSitewise;
     const auto& environment = hub_->aws().environment;
     const auto off = environment.find("AWS_DISABLE_HOST_PREFIX_INJECTION");
     if (off != environment.end() && off->second == "true") service.host_prefix = "iotsitewise";
-    WEIR_TRY(auto client, aws_client(service, access));
+    WEIR_TRY(auto client, aws_client(service, access, spec));
     return std::make_unique<sitewise::SitewiseDestination>(std::move(client), metrics_);
   }
 
@@ -190,7 +191,7 @@ class Maker {
     const bool has_endpoint = !aws.endpoint_url.empty() ||
                               (own != aws.service_endpoint_urls.end() && !own->second.empty());
     if (!has_endpoint) return fail(iot_analytics::service_retired());
-    WEIR_TRY(auto client, aws_client(kIotAnalytics, access));
+    WEIR_TRY(auto client, aws_client(kIotAnalytics, access, spec));
     return std::make_unique<iot_analytics::IotAnalyticsDestination>(
         iot_analytics::IotAnalyticsDestination::Setup{spec.config.target, prefix, spec.stream_name,
                                                       std::move(client)},
@@ -208,7 +209,7 @@ class Maker {
     client.overridden = !override_url.empty();
     client.hashes_bodies = override_url.starts_with("http:");
     client.path_style = options.path_style;
-    WEIR_TRY(client.aws, aws_client(kS3, access));
+    WEIR_TRY(client.aws, aws_client(kS3, access, spec));
     client.place = [hub = hub_, aws = std::move(aws)](
                        const std::string& region,
                        const std::stop_token& stop) -> Result<AwsClient::Place> {
@@ -249,7 +250,7 @@ class Maker {
     WEIR_RETURN_IF_ERROR(
         check_readable(options.client_certificate_file, "read the client certificate"));
     WEIR_RETURN_IF_ERROR(check_readable(options.client_key_file, "read the client key"));
-    CurlSettings curl = settings();
+    CurlSettings curl = settings(spec);
     curl.ca_file = options.ca_file;
     curl.client_certificate_file = options.client_certificate_file;
     curl.client_key_file = options.client_key_file;

@@ -13,40 +13,45 @@ std::int64_t bytes_per_second(std::int64_t bits_per_second) {
 }  // namespace
 
 BandwidthLimiter::BandwidthLimiter(std::int64_t bits_per_second, Clock& clock)
-    : clock_(clock),
-      unlimited_(bits_per_second <= 0),
-      bucket_(bytes_per_second(bits_per_second), bytes_per_second(bits_per_second)) {}
+    : clock_(clock), unlimited_(bits_per_second <= 0), turns_(bytes_per_second(bits_per_second)) {}
 
 void BandwidthLimiter::set_rate(std::int64_t bits_per_second) {
   const std::int64_t rate = bytes_per_second(bits_per_second);
   const MutexLock lock(mutex_);
-  bucket_ = TokenBucket(rate, rate);
+  turns_.set_rate(rate);
   unlimited_ = rate == 0;
-  ++rates_;
-  changed_.notify_all();
+  for (const auto& [place, wake] : waiting_) wake->notify_one();
 }
 
-bool BandwidthLimiter::acquire(std::int64_t bytes, const std::stop_token& stop) {
+bool BandwidthLimiter::acquire(std::int64_t bytes, std::int64_t priority,
+                               const std::stop_token& stop) {
   if (stop.stop_requested()) return false;
   if (unlimited() || bytes <= 0) return true;
+  CondVar wake;
   // Declared before the lock: its destructor may wait for the callback, which takes the lock.
-  const std::stop_callback wake(stop, [this] {
+  const std::stop_callback stopped(stop, [&] {
     const MutexLock lock(mutex_);
-    changed_.notify_all();
+    wake.notify_one();
   });
   const MutexLock lock(mutex_);
-  Instant send_at = bucket_.reserve(bytes, clock_.now());
-  std::uint64_t of_rate = rates_;
+  const auto place = turns_.line_up(priority, bytes);
+  waiting_.emplace(place, &wake);
+  bool sends = false;
   while (!stop.stop_requested()) {
-    if (of_rate != rates_) {
-      of_rate = rates_;
-      send_at = bucket_.reserve(bytes, clock_.now());
+    const Instant now = clock_.now();
+    const Instant turn = turns_.turn(place, now);
+    sends = turn <= now;
+    if (sends) break;
+    if (turn == Instant::max()) {
+      wake.wait(mutex_);
+    } else {
+      wake.wait_until(mutex_, std::chrono::steady_clock::now() + (turn - now));
     }
-    const Duration left = send_at - clock_.now();
-    if (left <= Duration::zero()) return true;
-    changed_.wait_until(mutex_, std::chrono::steady_clock::now() + left);
   }
-  return false;
+  turns_.leave(place, sends, clock_.now());
+  waiting_.erase(place);
+  if (const auto next = turns_.first()) waiting_.at(*next)->notify_one();
+  return sends;
 }
 
 }  // namespace weir::exporter

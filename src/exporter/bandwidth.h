@@ -2,10 +2,11 @@
 
 #include "base/clock.h"
 #include "base/mutex.h"
-#include "base/token_bucket.h"
+#include "exporter/upload_turns.h"
 
 #include <atomic>
 #include <cstdint>
+#include <map>
 #include <stop_token>
 
 namespace weir::exporter {
@@ -14,7 +15,10 @@ namespace weir::exporter {
 /// burst of one second. Transports charge it piece by piece while a body goes out, so retries and
 /// multipart uploads count too.
 ///
-/// Threads: any number of uploads at once; they get their turns in the order they asked.
+/// Priority is strict, as it is for workers: while an upload of a better one waits for its next
+/// piece, no other gets any. A body that has begun stays begun; it goes on when they are done.
+///
+/// Threads: any number of uploads at once; those of one priority take turns.
 class BandwidthLimiter {
  public:
   /// A good size of one piece: small enough to share a slow link fairly, large enough to be cheap.
@@ -24,12 +28,14 @@ class BandwidthLimiter {
   /// Lifetime: `clock` outlives the limiter.
   BandwidthLimiter(std::int64_t bits_per_second, Clock& clock);
 
-  /// Waits until `bytes` more may be sent. False if `stop` was requested first: send nothing then.
-  /// Blocks: for as long as the rate demands; stop ends it at once.
-  [[nodiscard]] bool acquire(std::int64_t bytes, const std::stop_token& stop);
+  /// Waits until an upload of `priority` (lower goes first) may send `bytes` more. False if `stop`
+  /// was requested first: send nothing then. Blocks: for as long as the rate and better priorities
+  /// demand; stop ends it at once.
+  [[nodiscard]] bool acquire(std::int64_t bytes, std::int64_t priority, const std::stop_token& stop)
+      WEIR_EXCLUDES(mutex_);
 
   /// Another limit, also for those who wait: they take their turns at the new rate.
-  void set_rate(std::int64_t bits_per_second);
+  void set_rate(std::int64_t bits_per_second) WEIR_EXCLUDES(mutex_);
 
   [[nodiscard]] bool unlimited() const { return unlimited_.load(std::memory_order_relaxed); }
 
@@ -37,9 +43,9 @@ class BandwidthLimiter {
   Clock& clock_;
   std::atomic<bool> unlimited_;
   Mutex mutex_;
-  CondVar changed_;
-  TokenBucket bucket_ WEIR_GUARDED_BY(mutex_);
-  std::uint64_t rates_ WEIR_GUARDED_BY(mutex_) = 0;  // how often the rate was changed
+  UploadTurns turns_ WEIR_GUARDED_BY(mutex_);
+  // Wakes who waits in that place, and nobody else: a fast link has thousands of turns a second.
+  std::map<UploadTurns::Place, CondVar*> waiting_ WEIR_GUARDED_BY(mutex_);
 };
 
 }  // namespace weir::exporter

@@ -7,6 +7,7 @@
 #include "base/result.h"
 #include "model/definition.h"
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -203,11 +204,16 @@ class Notes {
   virtual Result<void> save(const std::string& note) = 0;
 };
 
+/// Priority of an export that names none: after all that do.
+inline constexpr std::int64_t kPriorityLowest = 11;
+
 /// An export to run: the client's (or the configuration's) definition and the stream it reads.
 struct ExportSpec {
   std::string stream_name;
   model::ExportConfig config;
   std::shared_ptr<Notes> notes = nullptr;  ///< null: nothing can be remembered
+  /// As it is at any time, also while a delivery is under way: 1 goes before 2. Null: the lowest.
+  std::shared_ptr<const std::atomic<std::int64_t>> priority = nullptr;
 };
 
 /// Makes the destination of an export. Errors say what is wrong with the configuration; the export

@@ -36,8 +36,6 @@ class Exporter {
     Backoff::Options backoff;
     Duration operator_retry_min = std::chrono::seconds(60);
   };
-  /// Priority of an export that names none: after all that do.
-  static constexpr std::int64_t kPriorityLowest = 11;
 
   /// Starts where `saved` says if it belongs to this configuration (same type; another
   /// startSequenceNumber repositions it, as an update would), else at startSequenceNumber.

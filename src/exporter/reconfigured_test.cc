@@ -6,9 +6,12 @@
 #include "exporter/reporter.h"
 #include "exporter/scheduler.h"
 
+#include <atomic>
 #include <deque>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -31,7 +34,8 @@ class Reconfigured : public ::testing::Test, public Hands {
   void deliver(Job job) override { jobs_.push_back(std::move(job)); }
   void keep(CursorTask task) override { tasks_.push_back(std::move(task)); }
 
-  Result<std::unique_ptr<Destination>> make() {
+  Result<std::unique_ptr<Destination>> make(const ExportSpec& spec) {
+    made_with_ = spec.priority;
     if (broken_) return fail(Errc::kInvalidArgument, "no such file");
     return std::make_unique<fake::ScriptedDestination>(
         [this, number = ++made_](const Batch& batch, const std::stop_token& stop) {
@@ -45,7 +49,8 @@ class Reconfigured : public ::testing::Test, public Hands {
   }
 
   void want(std::uint64_t route, std::uint64_t options) {
-    const std::vector<Engine::Wanted> wanted = {{config("cloud"), true, route, options}};
+    std::vector<Engine::Wanted> wanted = {{config("cloud"), true, route, options}};
+    wanted[0].config.priority = priority_;
     board_.set(StreamId(1), "pumps", log_, wanted, cursors_->load());
     scheduler_.set_exports(StreamId(1), "pumps", log_, cursors_, wanted, log_->oldest(),
                            log_->durable_end());
@@ -85,11 +90,13 @@ class Reconfigured : public ::testing::Test, public Hands {
   std::deque<CursorTask> tasks_;
   bool broken_ = false;
   int made_ = 0;
+  std::shared_ptr<const std::atomic<std::int64_t>> made_with_;
+  std::optional<std::int64_t> priority_;
   Outcome answer_ = Outcome::delivered();
   std::vector<std::string> sent_;
-  Scheduler scheduler_{
-      Options(), Scheduler::Environment{clock_, [this](const ExportSpec&) { return make(); }, *this,
-                                        filter_, board_, reporter_, 1}};
+  Scheduler scheduler_{Options(), Scheduler::Environment{
+                                      clock_, [this](const ExportSpec& spec) { return make(spec); },
+                                      *this, filter_, board_, reporter_, 1}};
 };
 
 TEST_F(Reconfigured, TheSameWishMakesNothingAnew) {
@@ -111,6 +118,17 @@ TEST_F(Reconfigured, OtherOptionsCountFromTheNextDeliveryAndTheOneUnderWayCounts
   append(2);
   run_jobs();
   EXPECT_THAT(sent_, ElementsAre("1: 0 1 2 3", "2: 4 5")) << "nothing twice, nothing left out";
+}
+
+TEST_F(Reconfigured, AnotherPriorityReachesTheDestinationThatIsThereAndTheDeliveryUnderWay) {
+  want(1, 1);
+  ASSERT_EQ(jobs_.size(), 1U);
+  EXPECT_EQ(made_with_->load(), kPriorityLowest);
+  priority_ = 3;
+  want(1, 1);
+  EXPECT_EQ(made_with_->load(), 3);
+  run_jobs();
+  EXPECT_THAT(sent_, ElementsAre("1: 0 1 2 3"));
 }
 
 TEST_F(Reconfigured, WhatGoesElsewhereInterruptsTheDeliveryAndSendsItThere) {
@@ -173,9 +191,9 @@ TEST_F(Reconfigured, WaitsAreTheNewOnesFromTheNextFailureOn) {
 TEST(ReconfiguredBandwidth, WhoWaitsGoesOnAtTheNewRate) {
   ManualClock clock;  // stands still: the old rate alone would never let it go
   BandwidthLimiter limiter(8, clock);
-  ASSERT_TRUE(limiter.acquire(1, {})) << "the burst";
+  ASSERT_TRUE(limiter.acquire(1, 1, {})) << "the burst";
   bool sent = false;
-  std::thread upload([&] { sent = limiter.acquire(1'000'000, {}); });
+  std::thread upload([&] { sent = limiter.acquire(1'000'000, 1, {}); });
   limiter.set_rate(0);
   upload.join();
   EXPECT_TRUE(sent);
@@ -185,13 +203,13 @@ TEST(ReconfiguredBandwidth, WhoWaitsGoesOnAtTheNewRate) {
 TEST(ReconfiguredBandwidth, ALimitCanBeSetLater) {
   ManualClock clock;
   BandwidthLimiter limiter(0, clock);
-  ASSERT_TRUE(limiter.acquire(1'000'000, {}));
+  ASSERT_TRUE(limiter.acquire(1'000'000, 1, {}));
   limiter.set_rate(8'000);
   EXPECT_FALSE(limiter.unlimited());
-  ASSERT_TRUE(limiter.acquire(1'000, {})) << "one second at once";
+  ASSERT_TRUE(limiter.acquire(1'000, 1, {})) << "one second at once";
   std::stop_source stop;
   bool sent = true;
-  std::thread upload([&] { sent = limiter.acquire(1, stop.get_token()); });
+  std::thread upload([&] { sent = limiter.acquire(1, 1, stop.get_token()); });
   stop.request_stop();
   upload.join();
   EXPECT_FALSE(sent);

@@ -149,6 +149,7 @@ void Scheduler::change_export(StreamState& stream, Export& item, Engine::Wanted 
   const bool otherwise = std::exchange(item.options, want.options) != want.options;
   const auto changed =
       item.machine.redefine(std::move(want.config), environment_.clock.now(), elsewhere);
+  item.priority->store(item.machine.priority());
   if ((changed.repositioned || changed.other_destination) && item.job != 0) {
     running_.at(item.job).stop.request_stop();
   }
@@ -185,7 +186,8 @@ void Scheduler::make_destination(StreamState& stream, Export& item) {
   if (config.disabled.value_or(false)) return;
   const Instant now = environment_.clock.now();
   auto made = environment_.factory(
-      {stream.name, config, std::make_shared<StoredNotes>(stream.cursors, config.identifier)});
+      {stream.name, config, std::make_shared<StoredNotes>(stream.cursors, config.identifier),
+       item.priority});
   if (!made) {
     item.machine.destination_failed(
         log::escaped(made.error().what), now,

@@ -2,6 +2,7 @@
 
 #include "exporter/scheduler.h"
 
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -18,11 +19,13 @@ struct Scheduler::Export {
       : serial(its_serial),
         stream(its_stream),
         machine(std::move(its_machine)),
+        priority(std::make_shared<std::atomic<std::int64_t>>(machine.priority())),
         saved_revision(its_saved_revision) {}
 
   std::uint64_t serial;
   StreamId stream;
   Exporter machine;
+  std::shared_ptr<std::atomic<std::int64_t>> priority;  // the machine's, for the destination
   std::shared_ptr<Destination> destination;
   std::string host;
   std::uint64_t job = 0;      // under way, else 0

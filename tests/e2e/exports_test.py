@@ -140,6 +140,21 @@ class HttpExportTest(ExportCase):
         self.client.append_all("well", NUMBERED)
         self.sink.wait_for(NUMBERED)
 
+    def test_on_a_slow_link_alarms_overtake_the_bodies_of_a_backlog(self):
+        self.start({"export": {**impatient()["export"], "max_bandwidth_kbps": 4000}})
+        logs = [self.enterContext(HttpSink()) for _ in range(3)]
+        for number, sink in enumerate(logs):
+            self.client.create(f"log {number}", exportDefinition=http(sink.uri, priority=10))
+            self.client.append(f"log {number}", b"log" * 300_000)
+        self.client.create("alarms", exportDefinition=http(self.sink.uri, priority=1, exportFormat=1))
+        alarms = [b"alarm %02d" % i + b"!" * 20_000 for i in range(60)]
+        for alarm in alarms:
+            self.client.append("alarms", alarm)
+        self.sink.wait_for(alarms)
+        self.assertEqual([sink.payloads() for sink in logs], [[]] * 3, "all alarms were there before any log")
+        for sink in logs:
+            sink.wait_for([b"log" * 300_000])
+
     def test_an_ordered_restart_goes_on_where_it_was(self):
         self.start()
         self.client.create("s", exportDefinition=http(self.sink.uri, exportFormat=1, batchSize=7))
