@@ -4,9 +4,9 @@
 
 namespace weir {
 
-Duration Backoff::next(std::optional<Duration> at_least) {
+Duration Backoff::next(std::optional<Duration> at_least, int ahead) {
   constexpr int kDoublingsMax = 30;  // 2^30 s is past any ceiling, and the shift cannot overflow
-  const auto factor = std::int64_t{1} << std::min(failures_, kDoublingsMax);
+  const auto factor = std::int64_t{1} << std::min(failures_ + ahead, kDoublingsMax);
   ++failures_;
   const Duration full =
       factor > options_.ceiling / options_.first ? options_.ceiling : options_.first * factor;

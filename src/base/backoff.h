@@ -21,8 +21,8 @@ class Backoff {
   void set_options(Options options) { options_ = options; }
 
   /// The wait after one more failure. A server's `at_least` (Retry-After) raises it, up to the
-  /// ceiling.
-  Duration next(std::optional<Duration> at_least = std::nullopt);
+  /// ceiling. `ahead`: as if there had been so many failures more; they are not counted.
+  Duration next(std::optional<Duration> at_least = std::nullopt, int ahead = 0);
   /// After a success: the next failure waits `first` again.
   void reset() { failures_ = 0; }
   [[nodiscard]] int failures() const { return failures_; }

@@ -54,6 +54,16 @@ TEST(Backoff, DoublesFromOneSecondToFiveMinutesWithHalfJitter) {
   EXPECT_LE(backoff.next(), 1s);
 }
 
+TEST(Backoff, SomeFailuresBeginFurtherAhead) {
+  Backoff backoff({}, 1);
+  for (const Duration full : {4s, 8s, 16s}) {
+    const Duration wait = backoff.next({}, 2);
+    EXPECT_GE(wait, full / 2);
+    EXPECT_LE(wait, full);
+  }
+  EXPECT_LE(backoff.next(), 8s) << "the fourth failure";
+}
+
 TEST(Backoff, AServersWishRaisesTheWaitUpToTheCeiling) {
   Backoff backoff({}, 1);
   EXPECT_EQ(backoff.next(20s), 20s);

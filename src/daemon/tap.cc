@@ -18,8 +18,10 @@ TappedBatch shown(const exporter::Batch& batch, const exporter::Outcome& outcome
   seen.error = outcome.error;
   if (!outcome.records.empty()) {
     const auto refused =
-        std::find_if(outcome.records.begin(), outcome.records.end(),
-                     [](const auto& r) { return r.verdict != exporter::Verdict::kDelivered; });
+        std::find_if(outcome.records.begin(), outcome.records.end(), [](const auto& r) {
+          return r.verdict == exporter::Verdict::kRetry ||
+                 r.verdict == exporter::Verdict::kRejected;
+        });
     seen.sent = refused == outcome.records.end();
     if (!seen.sent && seen.error.empty()) seen.error = refused->reason;
   }

@@ -55,13 +55,24 @@ void SplitDelivery::halt(AwsReply reply) {
   last_ = std::move(reply);
 }
 
+void SplitDelivery::leave_rest() {
+  AwsReply reply;
+  reply.failure = FailureClass::kTransient;
+  reply.error = "isolating refused records goes on with the next try";
+  halt(std::move(reply));
+  left_rest_ = true;
+}
+
 bool SplitDelivery::may_call() {
-  if (stop_.stop_requested() || calls_ >= kCallsPerDeliveryMax) {
+  if (stop_.stop_requested()) {
     AwsReply reply;
     reply.failure = FailureClass::kTransient;
-    reply.error = stop_.stop_requested() ? "interrupted because weir or the export is stopping"
-                                         : "isolating refused records goes on with the next try";
+    reply.error = "interrupted because weir or the export is stopping";
     halt(std::move(reply));
+    return false;
+  }
+  if (calls_ >= kCallsPerDeliveryMax) {
+    leave_rest();
     return false;
   }
   ++calls_;
@@ -161,15 +172,18 @@ Outcome SplitDelivery::outcome() {
   const auto all = static_cast<std::ptrdiff_t>(records_.size());
   if (count(Verdict::kDelivered) == all) return Outcome::delivered();
   if (count(Verdict::kRetry) == all && last_.http.status / 100 != 2) return last_.outcome();
-  Outcome outcome = halted_ ? last_.outcome() : Outcome::rejected({});
-  if (!halted_) {
-    const auto refused = std::find_if(records_.begin(), records_.end(), [](const RecordOutcome& r) {
-      return r.verdict == Verdict::kRejected;
-    });
-    outcome.error = refused->reason;
-  }
+  const bool failed = halted_ && !left_rest_;
+  Outcome outcome = failed ? last_.outcome() : Outcome::delivered();
+  const auto refused = std::find_if(records_.begin(), records_.end(), [](const RecordOutcome& r) {
+    return r.verdict == Verdict::kRejected;
+  });
+  if (!failed && refused != records_.end()) outcome = Outcome::rejected(refused->reason);
   for (RecordOutcome& record : records_) {
     if (record.verdict != Verdict::kRetry || !record.reason.empty()) continue;
+    if (left_rest_) {
+      record.verdict = Verdict::kUntried;
+      continue;
+    }
     record.failure = outcome.failure;
     record.reason = outcome.error;
   }

@@ -77,6 +77,8 @@ class SplitDelivery {
 
   /// What is known of each message, by index in the batch; may be changed before `outcome`.
   [[nodiscard]] std::vector<exporter::RecordOutcome>& records() { return records_; }
+  /// Ends the delivery here; messages of which nothing is known stay untried.
+  void leave_rest();
   /// Notes that a call outside of `run` failed in a way that is worth another try.
   void halt(AwsReply reply);
   /// False when the delivery must end here; it is halted then.
@@ -101,6 +103,7 @@ class SplitDelivery {
   std::vector<std::vector<Unit>> waiting_;  // the next ones last
   int calls_ = 0;
   bool halted_ = false;
+  bool left_rest_ = false;
   AwsReply last_;
 };
 

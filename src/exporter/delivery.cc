@@ -30,8 +30,9 @@ bool wholly_delivered(const Outcome& outcome) {
 
 bool got_through(const Outcome& outcome) {
   if (outcome.records.empty()) return outcome.verdict != Verdict::kRetry;
-  return std::any_of(outcome.records.begin(), outcome.records.end(),
-                     [](const RecordOutcome& r) { return r.verdict != Verdict::kRetry; });
+  return std::any_of(outcome.records.begin(), outcome.records.end(), [](const RecordOutcome& r) {
+    return r.verdict == Verdict::kDelivered || r.verdict == Verdict::kRejected;
+  });
 }
 
 // Several batches delivered in one job, as long as nothing stands against it (`Job::stay`).
@@ -149,6 +150,7 @@ class Visit {
         delivery_.outcome = std::move(outcome);
       }
     }
+    delivery_.sent_before = static_cast<std::int64_t>(delivery_.sent.size());
     for (const Message& message : now_.batch.messages()) {
       delivery_.sent.push_back(
           {message.sequence, static_cast<std::int64_t>(message.payload.size())});

@@ -77,8 +77,10 @@ struct Delivery {
   Kind kind = Kind::kAnswered;
   std::uint64_t generation = 0;
   std::vector<Sent> sent;  ///< ascending
-  SequenceNumber next;     ///< every wanted number below this was looked at
-  SequenceNumber oldest;   ///< of the log, after reading
+  /// How many of `sent` went in whole batches before the last one: all of these were delivered.
+  std::int64_t sent_before = 0;
+  SequenceNumber next;    ///< every wanted number below this was looked at
+  SequenceNumber oldest;  ///< of the log, after reading
   std::int64_t bytes_needed = 0;
   Destination::Limits limits;
   Outcome outcome;

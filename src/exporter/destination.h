@@ -79,7 +79,7 @@ class Batch {
 enum class FailureClass : std::uint8_t {
   kNone,
   kTransient,    ///< backoff, for ever
-  kThrottle,     ///< longer backoff
+  kThrottle,     ///< longer backoff, smaller batches
   kCredentials,  ///< refreshed already without success
   kClock,        ///< measured and re-signed already without success
   kOperator,     ///< somebody must fix a policy, name or key: slow retries, never dropped
@@ -92,6 +92,9 @@ enum class Verdict : std::uint8_t {
   kDelivered,
   kRetry,
   kRejected,  ///< definitely refused for good: poison policy decides
+  /// Its turn did not come, because others are to have the worker meanwhile. No failure: it is
+  /// handed over again as soon as a worker is free. Never the verdict for a whole batch.
+  kUntried,
 };
 
 struct RecordOutcome {
@@ -100,6 +103,10 @@ struct RecordOutcome {
   std::string reason;      ///< empty when delivered
   bool set_aside = false;  ///< kRejected: it is kept in a dead-letter stream, so it is not lost
 };
+
+/// How long a delivery that takes one call a message may go on before it leaves the rest untried:
+/// exports with a better priority wait meanwhile, and all it did is done again after a crash.
+inline constexpr Duration kDeliveryTime = std::chrono::seconds(1);
 
 /// What became of a batch. Either one verdict for all (`records` empty) or one per record, in the
 /// batch's order.

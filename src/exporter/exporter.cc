@@ -33,6 +33,12 @@ model::ExportConfig destination_part(model::ExportConfig config) {
   return config;
 }
 
+// A destination that asks to be spared is left alone for longer than one that just failed.
+constexpr int kThrottleAhead = 2;  // doublings: 4 s where others wait for one
+
+// So many batches taken whole lead from any size to a full batch.
+constexpr std::int64_t kStepsToFull = 16;
+
 Instant saturating_add(Instant at, Duration by) {
   return by > Instant::max() - at ? Instant::max() : at + by;
 }
@@ -113,6 +119,7 @@ Exporter::Redefined Exporter::redefine(model::ExportConfig config, Instant now, 
     // What the old destination took beyond the position, the new one has not seen.
     tried_end_ = next_;
     resend_.clear();
+    granted_max_ = kNoLimit;
     ++generation_;
   }
   if (redefined.repositioned || redefined.other_destination || resumed) forgive();
@@ -165,8 +172,9 @@ Grant Exporter::take(Instant now) {
   WEIR_CHECK(state_ == State::kReady, "only an export that is ready is granted a worker");
   in_flight_ = true;
   refresh(now);
-  const auto messages =
-      resend_.empty() ? batch_messages() : static_cast<std::int64_t>(resend_.size());
+  const auto messages = resend_.empty()
+                            ? granted_messages()
+                            : std::min(static_cast<std::int64_t>(resend_.size()), granted_max_);
   return {generation_, tried_end_, resend_, messages};
 }
 
@@ -190,7 +198,7 @@ Exporter::Settled Exporter::finish(const Delivery& delivery, Instant now, std::i
       break;
     case Delivery::Kind::kReadFailed:
       last_export_ms_ = wall_ms;
-      failed(delivery.outcome, delivery.outcome.failure, delivery.outcome.error, now, settled);
+      failed(delivery, delivery.outcome.failure, delivery.outcome.error, now, settled);
       break;
     case Delivery::Kind::kAnswered:
       limits_ = delivery.limits;
@@ -209,7 +217,7 @@ void Exporter::settle_answer(const Delivery& delivery, Instant now, Settled& set
   const SequenceNumber asked = resend_.empty() ? tried_end_ : resend_.front();
   if (delivery.sent.empty()) {
     if (delivery.next <= asked) {
-      failed(outcome, FailureClass::kTransient, "the stream returned no messages", now, settled);
+      failed(delivery, FailureClass::kTransient, "the stream returned no messages", now, settled);
       return;
     }
     settled.result = Result::kNothing;
@@ -217,7 +225,7 @@ void Exporter::settle_answer(const Delivery& delivery, Instant now, Settled& set
     return;
   }
   if (!outcome.records.empty() && outcome.records.size() != delivery.sent.size()) {
-    failed(outcome, outcome.failure,
+    failed(delivery, outcome.failure,
            "the destination answered for " + std::to_string(outcome.records.size()) +
                " messages of " + std::to_string(delivery.sent.size()),
            now, settled);
@@ -226,13 +234,16 @@ void Exporter::settle_answer(const Delivery& delivery, Instant now, Settled& set
   auto refused = apply_verdicts(delivery, settled);
   if (refused.size() == delivery.sent.size()) {
     const auto& record = outcome.records.empty() ? RecordOutcome{} : outcome.records.front();
-    failed(outcome, outcome.failure != FailureClass::kNone ? outcome.failure : record.failure,
+    failed(delivery, outcome.failure != FailureClass::kNone ? outcome.failure : record.failure,
            !outcome.error.empty() ? outcome.error : record.reason, now, settled);
     return;
   }
   const bool had_failures = consecutive_failures_ > 0;
-  forgive();
-  if (refused.empty()) {
+  const auto untried = std::count_if(outcome.records.begin(), outcome.records.end(),
+                                     [](const auto& r) { return r.verdict == Verdict::kUntried; });
+  if (refused.size() == static_cast<std::size_t>(untried)) {
+    forgive();
+    if (refused.empty()) grow();
     settled.result = Result::kSucceeded;
     settled.after_failures = had_failures;
     error_message_ = settled.rejection_reason;
@@ -240,8 +251,14 @@ void Exporter::settle_answer(const Delivery& delivery, Instant now, Settled& set
   } else {
     const auto first = std::find_if(outcome.records.begin(), outcome.records.end(),
                                     [](const auto& r) { return r.verdict == Verdict::kRetry; });
-    failed(outcome, outcome.failure != FailureClass::kNone ? outcome.failure : first->failure,
-           !outcome.error.empty() ? outcome.error : first->reason, now, settled);
+    const auto failure = outcome.failure != FailureClass::kNone ? outcome.failure : first->failure;
+    // While batches are throttled in part the waits grow, until one is taken whole.
+    if (failure == FailureClass::kThrottle && delivery.sent_before == 0) {
+      forget_failures();
+    } else {
+      forgive();
+    }
+    failed(delivery, failure, !outcome.error.empty() ? outcome.error : first->reason, now, settled);
     settled.result = Result::kPartial;
   }
   if (resend_.empty()) {
@@ -263,6 +280,7 @@ std::vector<SequenceNumber> Exporter::apply_verdicts(const Delivery& delivery, S
         settled.delivered_bytes += sent.bytes;
         break;
       case Verdict::kRetry:
+      case Verdict::kUntried:
         refused.push_back(sent.sequence);
         break;
       case Verdict::kRejected:
@@ -322,14 +340,27 @@ void Exporter::pass_resent(const Delivery& delivery, const std::vector<SequenceN
   move_position(resend_.empty() ? tried_end_ : resend_.front());
 }
 
-void Exporter::failed(const Outcome& outcome, FailureClass failure, const std::string& error,
+void Exporter::failed(const Delivery& delivery, FailureClass failure, const std::string& error,
                       Instant now, Settled& settled) {
+  const Outcome& outcome = delivery.outcome;
   if (failure == FailureClass::kNone || failure == FailureClass::kPoison) {
     failure = FailureClass::kTransient;  // not a refusal for good, so it may work later
   }
+  int ahead = 0;
+  if (failure == FailureClass::kThrottle) {
+    const bool part_taken =
+        settled.delivered_messages + settled.rejected_messages > delivery.sent_before;
+    const bool again = consecutive_failures_ > 0 && last_failure_ == FailureClass::kThrottle;
+    // Where calls are what is counted, a wait is the remedy and smaller calls would make it worse.
+    if (part_taken || again) {
+      shrink(static_cast<std::int64_t>(delivery.sent.size()) - delivery.sent_before);
+    }
+    // What takes a part is at its limit, not beyond it.
+    if (!part_taken) ahead = kThrottleAhead;
+  }
   ++consecutive_failures_;
   ++revision_;
-  Duration wait = backoff_.next(outcome.retry_after);
+  Duration wait = backoff_.next(outcome.retry_after, ahead);
   constexpr std::int64_t kQuickTries = 3;
   if (needs_a_person(failure) && consecutive_failures_ >= kQuickTries) {
     wait = std::max(wait, timing_.operator_retry_min);
@@ -343,8 +374,24 @@ void Exporter::failed(const Outcome& outcome, FailureClass failure, const std::s
   settled.wait = wait;
 }
 
+void Exporter::shrink(std::int64_t sent) {
+  std::int64_t size = granted_messages();
+  if (resend_.empty() && sent > 0) size = std::min(size, sent);
+  granted_max_ = std::max<std::int64_t>(1, size / 2);
+}
+
+void Exporter::grow() {
+  const std::int64_t full = batch_messages();
+  if (granted_max_ < full) granted_max_ += std::max<std::int64_t>(1, full / kStepsToFull);
+  if (granted_max_ >= full) granted_max_ = kNoLimit;
+}
+
 void Exporter::forgive() {
   backoff_.reset();
+  forget_failures();
+}
+
+void Exporter::forget_failures() {
   consecutive_failures_ = 0;
   retry_at_.reset();
   connection_failed_ = false;
@@ -462,6 +509,8 @@ std::int64_t Exporter::batch_messages() const {
   const std::int64_t wanted = config_.batch_size.value_or(limits_.messages_max);
   return std::max<std::int64_t>(1, std::min(wanted, limits_.messages_max));
 }
+
+std::int64_t Exporter::granted_messages() const { return std::min(batch_messages(), granted_max_); }
 
 std::int64_t Exporter::batch_bytes() const {
   return std::max({bytes_needed_, limits_.batch_bytes_max, std::int64_t{1}});

@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <deque>
+#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
@@ -121,6 +122,9 @@ class Exporter {
   [[nodiscard]] const Destination::Limits& limits() const { return limits_; }
   /// Messages of a full batch.
   [[nodiscard]] std::int64_t batch_messages() const;
+  /// Messages that are granted at a time: fewer than a full batch after the destination took only a
+  /// part, or asked more than once in a row to be spared; each batch it takes whole allows more.
+  [[nodiscard]] std::int64_t granted_messages() const;
   /// How much memory its next batch wants.
   [[nodiscard]] std::int64_t batch_bytes() const;
   /// Waits because nothing answered; `host_works` may help.
@@ -164,6 +168,7 @@ class Exporter {
     Instant at;
   };
   static constexpr std::size_t kMarksMax = 64;
+  static constexpr std::int64_t kNoLimit = std::numeric_limits<std::int64_t>::max();
 
   void refresh(Instant now);
   [[nodiscard]] State settle_state(Instant now);
@@ -176,13 +181,16 @@ class Exporter {
   void place(SequenceNumber next);
   std::int64_t drop_below(SequenceNumber oldest);
   void forgive();
+  void forget_failures();
+  void shrink(std::int64_t sent);
+  void grow();
   void move_position(SequenceNumber next);
   void settle_answer(const Delivery& delivery, Instant now, Settled& settled);
   std::vector<SequenceNumber> apply_verdicts(const Delivery& delivery, Settled& settled);
   void pass_new(const Delivery& delivery, std::vector<SequenceNumber> failed, Settled& settled);
   void pass_resent(const Delivery& delivery, const std::vector<SequenceNumber>& failed,
                    Settled& settled);
-  void failed(const Outcome& outcome, FailureClass failure, const std::string& error, Instant now,
+  void failed(const Delivery& delivery, FailureClass failure, const std::string& error, Instant now,
               Settled& settled);
 
   model::ExportConfig config_;
@@ -200,6 +208,7 @@ class Exporter {
   std::optional<Instant> retry_at_;
   std::optional<Instant> ready_since_;
   std::int64_t bytes_needed_ = 0;
+  std::int64_t granted_max_ = kNoLimit;  // while the destination is spared
 
   bool fresh_ = true;  // no log seen since it was placed: what is gone already was never ours
   SequenceNumber oldest_;

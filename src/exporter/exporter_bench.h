@@ -3,6 +3,7 @@
 #include "exporter/exporter.h"
 #include "exporter/fakes.h"
 
+#include <algorithm>
 #include <initializer_list>
 #include <optional>
 #include <utility>
@@ -52,8 +53,10 @@ struct Bench {
       for (std::int64_t i = 0; i < count; ++i) delivery.sent.push_back({grant.from + i, 10});
       delivery.next = grant.from + count;
     } else {
-      for (const auto number : grant.only) delivery.sent.push_back({number, 10});
-      delivery.next = grant.only.back() + 1;
+      const auto fits =
+          std::min<std::size_t>(grant.only.size(), static_cast<std::size_t>(grant.messages_max));
+      for (std::size_t i = 0; i < fits; ++i) delivery.sent.push_back({grant.only[i], 10});
+      delivery.next = grant.only[fits - 1] + 1;
     }
     delivery.outcome = std::move(outcome);
     return delivery;
@@ -75,17 +78,19 @@ inline Outcome mixed(std::initializer_list<Verdict> verdicts) {
   Outcome outcome;
   outcome.verdict = Verdict::kRetry;
   for (const Verdict verdict : verdicts) {
-    outcome.records.push_back({verdict,
-                               verdict == Verdict::kDelivered ? FailureClass::kNone
-                               : verdict == Verdict::kRetry   ? FailureClass::kThrottle
-                                                              : FailureClass::kPoison,
-                               verdict == Verdict::kDelivered ? "" : "because"});
+    outcome.records.push_back(
+        {verdict,
+         verdict == Verdict::kRetry      ? FailureClass::kThrottle
+         : verdict == Verdict::kRejected ? FailureClass::kPoison
+                                         : FailureClass::kNone,
+         verdict == Verdict::kRetry || verdict == Verdict::kRejected ? "because" : ""});
   }
   return outcome;
 }
 inline constexpr auto kYes = Verdict::kDelivered;
 inline constexpr auto kAgain = Verdict::kRetry;
 inline constexpr auto kNever = Verdict::kRejected;
+inline constexpr auto kLater = Verdict::kUntried;
 
 inline model::ExportConfig with_interval(std::int64_t batch_size, std::int64_t interval_ms) {
   auto definition = config("cloud");

@@ -133,13 +133,14 @@ struct FailureRow {
   FailureClass given;
   FailureClass shown;
   bool slow_after_three;
+  Duration first = std::chrono::seconds(1);
 };
 
 TEST(Exporter, EachClassOfFailureWaitsItsTimeAndNeverGivesUp) {
   const std::vector<FailureRow> rows = {
       {FailureClass::kNone, FailureClass::kTransient, false},
       {FailureClass::kTransient, FailureClass::kTransient, false},
-      {FailureClass::kThrottle, FailureClass::kThrottle, false},
+      {FailureClass::kThrottle, FailureClass::kThrottle, false, 4s},
       {FailureClass::kPoison, FailureClass::kTransient, false},
       {FailureClass::kCredentials, FailureClass::kCredentials, true},
       {FailureClass::kClock, FailureClass::kClock, true},
@@ -150,7 +151,7 @@ TEST(Exporter, EachClassOfFailureWaitsItsTimeAndNeverGivesUp) {
     SCOPED_TRACE(failure_class_name(row.given));
     Bench bench;
     bench.log(0, 1);
-    Duration full = 1s;
+    Duration full = row.first;
     for (int attempt = 1; attempt <= 40; ++attempt) {
       const auto settled = bench.deliver(Outcome::retry(row.given, "no"), 1);
       ASSERT_EQ(settled.result, Result::kFailed);
@@ -167,7 +168,8 @@ TEST(Exporter, EachClassOfFailureWaitsItsTimeAndNeverGivesUp) {
     }
     EXPECT_EQ(bench.deliver(Outcome::delivered(), 1).result, Result::kSucceeded);
     bench.log(0, 2);
-    EXPECT_LE(bench.deliver(Outcome::retry(row.given, "no"), 1).wait, 1s) << "success resets";
+    EXPECT_LE(bench.deliver(Outcome::retry(row.given, "no"), 1).wait, row.first)
+        << "success resets";
   }
 }
 
@@ -185,6 +187,114 @@ TEST(Exporter, TheDestinationsWishIsHonouredUpToTheCeiling) {
   EXPECT_GT(bench.deliver(outcome, 1).wait, 0s);
 }
 
+// The destination takes the first `taken` of `count` messages and wants to be spared.
+Outcome throttled_after(std::int64_t taken, std::int64_t count) {
+  Outcome outcome = Outcome::retry(FailureClass::kThrottle, "slow down");
+  if (taken == 0) return outcome;
+  outcome.records.resize(static_cast<std::size_t>(count),
+                         {kAgain, FailureClass::kThrottle, "slow down"});
+  for (std::size_t i = 0; i < static_cast<std::size_t>(taken); ++i)
+    outcome.records[i] = {kYes, {}, {}};
+  return outcome;
+}
+
+TEST(Exporter, WhileBatchesAreThrottledInPartTheWaitsGrowUntilOneIsTakenWhole) {
+  Bench bench;
+  bench.log(0, 1'000);
+  std::int64_t size = 500;
+  for (const Duration full : {1s, 2s, 4s, 8s}) {
+    ASSERT_EQ(bench.take().messages_max, size) << "what is sent again is cut too";
+    const auto settled = bench.finish(bench.answer(throttled_after(1, size), size));
+    EXPECT_EQ(settled.result, Result::kPartial);
+    EXPECT_GE(settled.wait, full / 2);
+    EXPECT_LE(settled.wait, full);
+    EXPECT_EQ(bench.exporter.consecutive_failures(), 1) << "something got through each time";
+    bench.pass(settled.wait);
+    size /= 2;
+  }
+  EXPECT_EQ(bench.deliver(Outcome::delivered(), size).result, Result::kSucceeded);
+  bench.take();
+  size = bench.grant.messages_max;
+  EXPECT_LE(bench.finish(bench.answer(throttled_after(1, size), size)).wait, 1s);
+}
+
+TEST(Exporter, AThrottledCallIsWaitedOutAndOnlyTheNextMakesBatchesSmaller) {
+  Bench bench;
+  bench.log(0, 100'000);
+  const auto throttled = [&] {
+    bench.take();
+    const auto size = bench.grant.messages_max;
+    bench.pass(bench.finish(bench.answer(throttled_after(0, size), size)).wait);
+    return size;
+  };
+  const auto taken = [&] {
+    bench.take();
+    const auto size = bench.grant.messages_max;
+    bench.finish(bench.answer(Outcome::delivered(), size));
+    return size;
+  };
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(throttled(), 500) << "calls are counted there, not messages";
+    EXPECT_EQ(taken(), 500);
+  }
+  EXPECT_EQ(throttled(), 500);
+  EXPECT_EQ(throttled(), 500);
+  EXPECT_EQ(throttled(), 250);
+  EXPECT_EQ(taken(), 125);
+  EXPECT_EQ(taken(), 156);
+  for (int i = 0; i < 10; ++i) taken();
+  EXPECT_EQ(taken(), 497);
+  EXPECT_EQ(taken(), 500);
+  EXPECT_EQ(taken(), 500);
+  for (int i = 0; i < 40; ++i) throttled();
+  EXPECT_EQ(taken(), 1) << "never nothing";
+}
+
+TEST(Exporter, OtherFailuresLeaveBatchesAsTheyAre) {
+  Bench bench;
+  bench.log(0, 1'000);
+  for (int i = 0; i < 3; ++i) {
+    bench.pass(bench.deliver(Outcome::retry(FailureClass::kTransient, "no answer"), 500).wait);
+  }
+  EXPECT_EQ(bench.take().messages_max, 500);
+}
+
+TEST(Exporter, ABatchThatBytesHaveBoundedIsHalvedToo) {
+  Bench bench;
+  bench.log(0, 1'000);
+  bench.pass(bench.deliver(throttled_after(2, 4), 4).wait);
+  EXPECT_EQ(bench.take().messages_max, 2);
+}
+
+TEST(Exporter, AFullBatchIsCollectedAsEverWhileLessIsGranted) {
+  Bench bench(with_interval(10, 60'000));
+  bench.log(0, 10);
+  bench.pass(bench.deliver(throttled_after(4, 10), 10).wait);
+  bench.deliver(Outcome::delivered(), 0);
+  bench.deliver(Outcome::delivered(), 0);
+  EXPECT_EQ(bench.exporter.next(), seq(10));
+  bench.log(0, 19);
+  EXPECT_EQ(bench.exporter.state(), State::kCollecting);
+  bench.log(0, 20);
+  EXPECT_EQ(bench.exporter.state(), State::kReady);
+}
+
+TEST(Exporter, AThrottleBehindBatchesTakenInTheSameVisitIsTheFirst) {
+  Bench bench;
+  bench.log(0, 10'000);
+  for (int i = 0; i < 3; ++i) {
+    bench.take();
+    Delivery delivery = bench.answer(throttled_after(1'500, 2'000), 2'000);
+    delivery.sent_before = 1'500;  // three whole batches; the fourth is throttled as a whole
+    const auto settled = bench.finish(delivery);
+    EXPECT_GE(settled.wait, 2s);
+    EXPECT_LE(settled.wait, 4s);
+    EXPECT_EQ(bench.exporter.granted_messages(), 500);
+    bench.pass(settled.wait);
+    EXPECT_EQ(bench.deliver(Outcome::delivered(), 500).result, Result::kSucceeded);
+  }
+}
+
 TEST(Exporter, AfterAPartialFailureOnlyTheRefusedGoAgainBeforeAnythingNew) {
   Bench bench;
   bench.log(0, 20);
@@ -199,13 +309,33 @@ TEST(Exporter, AfterAPartialFailureOnlyTheRefusedGoAgainBeforeAnythingNew) {
   settled = bench.finish(bench.answer(mixed({kAgain, kYes}), 2));
   EXPECT_EQ(settled.result, Result::kPartial);
   EXPECT_EQ(bench.exporter.next(), seq(2));
-  bench.pass(1s);
+  bench.pass(settled.wait);
   grant = bench.take();
   EXPECT_EQ(grant.only, (std::vector{seq(2)}));
   settled = bench.finish(bench.answer(Outcome::delivered(), 1));
   EXPECT_EQ(bench.exporter.next(), seq(5)) << "over all that was delivered before";
   EXPECT_EQ(bench.take().from, seq(5));
   EXPECT_EQ(bench.exporter.status().exported_messages_count, 5);
+}
+
+TEST(Exporter, WhatIsLeftUntriedIsNoFailureAndGoesOnAtOnce) {
+  Bench bench;
+  bench.log(0, 20);
+  auto settled = bench.deliver(mixed({kYes, kNever, kLater, kYes, kLater}), 5);
+  EXPECT_EQ(settled.result, Result::kSucceeded);
+  EXPECT_EQ(settled.rejected_messages, 1);
+  EXPECT_EQ(bench.exporter.next(), seq(2));
+  EXPECT_EQ(bench.exporter.state(), State::kReady);
+  EXPECT_EQ(bench.exporter.status().error_message, "because") << "of the one that was refused";
+  EXPECT_EQ(bench.take().only, (std::vector{seq(2), seq(4)}));
+  settled = bench.finish(bench.answer(mixed({kAgain, kLater}), 2));
+  EXPECT_EQ(settled.result, Result::kFailed) << "nothing got through";
+  EXPECT_EQ(bench.exporter.state(), State::kBackoff);
+  bench.pass(settled.wait);
+  bench.take();
+  settled = bench.finish(bench.answer(mixed({kLater, kLater}), 2));
+  EXPECT_EQ(settled.result, Result::kFailed) << "who tries nothing would be asked for ever";
+  EXPECT_NE(bench.exporter.status().error_message, "");
 }
 
 TEST(Exporter, AResendThatOnlyPartlyFitsKeepsTheRest) {
@@ -234,9 +364,9 @@ TEST(Exporter, AnswersForAnotherNumberOfMessagesFailTheWholeBatch) {
 }
 
 TEST(Exporter, EveryPatternOfVerdictsEndsWithEveryMessageDoneOnce) {
-  // All batches of four messages with three verdicts each, the second answer likewise.
-  constexpr std::array kVerdicts = {kYes, kAgain, kNever};
-  for (int pattern = 0; pattern < 81 * 81; ++pattern) {
+  // All batches of four messages with four verdicts each, the second answer likewise.
+  constexpr std::array kVerdicts = {kYes, kAgain, kNever, kLater};
+  for (int pattern = 0; pattern < 256 * 256; ++pattern) {
     Bench bench;
     bench.log(0, 4);
     int digits = pattern;
@@ -249,10 +379,10 @@ TEST(Exporter, EveryPatternOfVerdictsEndsWithEveryMessageDoneOnce) {
       bench.take();
       Delivery delivery = bench.answer({}, 4);
       for (const auto& sent : delivery.sent) {
-        const Verdict verdict = digits > 0 ? kVerdicts[static_cast<std::size_t>(digits % 3)] : kYes;
-        digits /= 3;
+        const Verdict verdict = digits > 0 ? kVerdicts[static_cast<std::size_t>(digits % 4)] : kYes;
+        digits /= 4;
         delivery.outcome.records.push_back({verdict, FailureClass::kThrottle, "because"});
-        if (verdict != kAgain) ++done[sent.sequence.value()];
+        if (verdict != kAgain && verdict != kLater) ++done[sent.sequence.value()];
       }
       const SequenceNumber before = bench.exporter.next();
       bench.finish(delivery);

@@ -173,6 +173,7 @@ TEST_P(StayTest, APartialFailureEndsItAndNothingIsSentBehindIt) {
   EXPECT_THAT(received_, ElementsAre(0, 10, 20, 30));
   EXPECT_EQ(delivery.next, seq(40));
   ASSERT_EQ(delivery.sent.size(), 40U);
+  EXPECT_EQ(delivery.sent_before, 30);
   ASSERT_EQ(delivery.outcome.records.size(), 40U);
   for (std::size_t i = 0; i < 40; ++i) {
     EXPECT_EQ(delivery.outcome.records[i].verdict, i == 34 ? Verdict::kRetry : Verdict::kDelivered)

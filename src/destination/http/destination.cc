@@ -25,7 +25,6 @@ using exporter::Verdict;
 constexpr std::int64_t kMessagesMax = 500;
 constexpr std::int64_t kBatchBytesMax = 4 << 20;
 constexpr std::size_t kTokenBytesMax = 16'384;
-constexpr int kCallsPerDeliveryMax = 128;  // of arrays that are halved
 
 bool is_token_character(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
@@ -97,7 +96,7 @@ class HttpDestination::Delivery {
     } else {
       for (std::size_t i = batch_.size(); i > 0; --i) ranges_.push_back({i - 1, i});
     }
-    while (!ranges_.empty() && !halted_) post_next();
+    while (!ranges_.empty() && !halted_ && !leaves_rest()) post_next();
     return outcome();
   }
 
@@ -107,19 +106,22 @@ class HttpDestination::Delivery {
     std::size_t end;
   };
 
+  // What was not asked about yet has its turn later, once something is known of others.
+  [[nodiscard]] bool leaves_rest() {
+    left_rest_ = owner_.clock_.now() - begun_ >= exporter::kDeliveryTime &&
+                 has(Verdict::kDelivered, Verdict::kRejected);
+    return left_rest_;
+  }
+
   void post_next() {
     const Range range = ranges_.back();
     ranges_.pop_back();
-    const bool array = owner_.setup_.format == model::ExportFormat::kJsonBatched;
-    if (stop_.stop_requested() || (array && calls_ >= kCallsPerDeliveryMax)) {
-      halt({{FailureClass::kTransient,
-             stop_.stop_requested() ? "interrupted because weir or the export is stopping"
-                                    : "isolating refused messages goes on with the next try",
+    if (stop_.stop_requested()) {
+      halt({{FailureClass::kTransient, "interrupted because weir or the export is stopping",
              std::nullopt},
             false});
       return;
     }
-    ++calls_;
     const auto messages =
         std::span<const Message>(batch_.messages()).subspan(range.begin, range.end - range.begin);
     Answer answer = owner_.post(batch_.stream_name(), messages, token_, stop_);
@@ -145,23 +147,24 @@ class HttpDestination::Delivery {
   }
 
   Outcome outcome() {
-    const auto has = [this](Verdict verdict) {
-      return std::any_of(records_.begin(), records_.end(),
-                         [verdict](const RecordOutcome& r) { return r.verdict == verdict; });
-    };
-    if (!halted_ && !has(Verdict::kRejected)) return Outcome::delivered();
+    if (!halted_ && !has(Verdict::kRejected, Verdict::kRetry)) return Outcome::delivered();
     Outcome outcome = Outcome::retry(last_.judgement.failure, last_.judgement.error);
     outcome.retry_after = last_.judgement.retry_after;
     outcome.connection_failed = last_.connection_failed;
-    if (!has(Verdict::kRejected) && !has(Verdict::kDelivered)) return outcome;
+    if (!has(Verdict::kDelivered, Verdict::kRejected)) return outcome;
     if (!halted_) {
       const auto refused =
           std::find_if(records_.begin(), records_.end(),
                        [](const RecordOutcome& r) { return r.verdict == Verdict::kRejected; });
-      outcome = Outcome::rejected(refused->reason);
+      outcome =
+          refused == records_.end() ? Outcome::delivered() : Outcome::rejected(refused->reason);
     }
     for (RecordOutcome& record : records_) {
       if (record.verdict != Verdict::kRetry) continue;
+      if (left_rest_) {
+        record.verdict = Verdict::kUntried;
+        continue;
+      }
       record.failure = outcome.failure;
       record.reason = outcome.error;
     }
@@ -169,14 +172,21 @@ class HttpDestination::Delivery {
     return outcome;
   }
 
+  [[nodiscard]] bool has(Verdict one, Verdict other) const {
+    return std::any_of(records_.begin(), records_.end(), [one, other](const RecordOutcome& r) {
+      return r.verdict == one || r.verdict == other;
+    });
+  }
+
   HttpDestination& owner_;
   const exporter::Batch& batch_;
+  const Instant begun_ = owner_.clock_.now();
   std::string token_;
   const std::stop_token stop_;
   std::vector<RecordOutcome> records_;
   std::vector<Range> ranges_;  // the next one last
-  int calls_ = 0;
   bool halted_ = false;
+  bool left_rest_ = false;
   Answer last_;
 };
 

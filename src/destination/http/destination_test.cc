@@ -51,7 +51,10 @@ class HttpTest : public ::testing::Test {
   }
   static std::string verdicts(const Outcome& outcome) {
     const auto letter = [](Verdict v) {
-      return v == Verdict::kDelivered ? 'd' : v == Verdict::kRetry ? 'r' : 'x';
+      return v == Verdict::kDelivered ? 'd'
+             : v == Verdict::kRetry   ? 'r'
+             : v == Verdict::kUntried ? 'u'
+                                      : 'x';
     };
     if (outcome.records.empty()) return std::string("all ") + letter(outcome.verdict);
     std::string text;
@@ -161,6 +164,35 @@ TEST_F(HttpTest, TheFirstFailureStopsRawAndKeepsWhatWasDelivered) {
   EXPECT_EQ(outcome.failure, FailureClass::kTransient);
   EXPECT_EQ(outcome.retry_after, std::chrono::seconds(9));
   EXPECT_EQ(script->seen.size(), 2U);
+}
+
+// 500 of half a second each would hold a worker for minutes, and be done again after a crash.
+TEST_F(HttpTest, ASlowReceiverGivesTheWorkerBackAfterASecond) {
+  script->answer = [this](const auto&) {
+    clock.advance(std::chrono::milliseconds(500));
+    return answer(200);
+  };
+  Outcome outcome = deliver({"a", "b", "c", "d"});
+  EXPECT_EQ(verdicts(outcome), "dduu");
+  EXPECT_EQ(outcome.error, "");
+  script->answer = [this](const auto&) {
+    clock.advance(std::chrono::seconds(20));
+    return answer(400);
+  };
+  outcome = deliver({"a", "b"});
+  EXPECT_EQ(verdicts(outcome), "xu");
+  EXPECT_NE(outcome.error, "");
+  EXPECT_EQ(verdicts(deliver({"a"})), "x");
+}
+
+TEST_F(HttpTest, WhatIsNotIsolatedWithinASecondIsLeftForLater) {
+  format = model::ExportFormat::kJsonBatched;
+  script->answer = [this](const SeenRequest& request) {
+    clock.advance(std::chrono::milliseconds(400));
+    return answer(request.body.find("YmFk") != std::string::npos ? 400 : 200);
+  };
+  EXPECT_EQ(verdicts(deliver({"bad", "ok!", "bad", "ok!"})), "xuuu");
+  EXPECT_EQ(script->seen.size(), 3U);
 }
 
 TEST_F(HttpTest, RefusedContentIsRejectedAndTheRestGoesOn) {

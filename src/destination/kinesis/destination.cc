@@ -127,8 +127,10 @@ class KinesisDestination::Delivery final : private SplitDelivery::Service {
   }
 
   void send_one_by_one() {
+    const Instant begun = owner_.clock_.now();
     for (const std::size_t i : plan_.order()) {
-      if (!split_.may_call()) return;
+      if (owner_.clock_.now() - begun >= exporter::kDeliveryTime) split_.leave_rest();
+      if (split_.halted() || !split_.may_call()) return;
       owner_.pause_between_calls(stop_);
       AwsReply reply = owner_.put_record(plan_.record_alone(i), stop_);
       if (reply.failure == FailureClass::kNone) {

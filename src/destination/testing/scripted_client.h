@@ -38,10 +38,14 @@ inline exporter::Batch batch_of(const std::vector<std::string>& payloads) {
   return out;
 }
 
-/// "d", "r" or "x" (delivered, retry, rejected) for each record, or "all d" and the like.
+/// "d", "r", "u" or "x" (delivered, retry, untried, rejected) for each record, or "all d" and the
+/// like.
 inline std::string verdicts(const exporter::Outcome& outcome) {
   const auto letter = [](exporter::Verdict v) {
-    return v == exporter::Verdict::kDelivered ? 'd' : v == exporter::Verdict::kRetry ? 'r' : 'x';
+    return v == exporter::Verdict::kDelivered ? 'd'
+           : v == exporter::Verdict::kRetry   ? 'r'
+           : v == exporter::Verdict::kUntried ? 'u'
+                                              : 'x';
   };
   if (outcome.records.empty()) return std::string("all ") + letter(outcome.verdict);
   std::string text;
