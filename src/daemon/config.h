@@ -143,6 +143,9 @@ struct Config {
   log::Level log_level = log::Level::kInfo;
 
   Settings settings;
+  /// The set of outlets that goes with it: the same settings lead elsewhere when the profile of the
+  /// AWS tools says so.
+  std::uint64_t outlets = 0;
   std::map<std::string, std::size_t> list_sizes;  ///< of every list, by path
 
   std::vector<std::string> files;  ///< what was read, in order

@@ -128,7 +128,9 @@ struct Daemon::Parts {
   ReloadAnswer apply_reload(LoadedConfig loaded, const std::stop_token& stop);
   struct Change;
   void begin(const std::shared_ptr<Change>& change);
+  void look_at_all_streams(Change& change);
   void look_at_streams(const std::shared_ptr<Change>& change);
+  void mend_outlets();
   void beat();
   void tick();
   void stop();
@@ -266,7 +268,9 @@ Result<void> Daemon::Parts::bind_admin() {
   sources.status_json = [this] { return status(); };
   sources.orders.push_back({"/exports", "orders for exports, see weir export", false,
                             [this](std::string_view body, admin::Reply reply) {
-                              take_export_order(body, board, *engine, std::move(reply));
+                              take_export_order(
+                                  body, board, *engine, [this] { outlets->look_again(); },
+                                  std::move(reply));
                             }});
   sources.documents.push_back({"/config", "the configuration in force, without secrets",
                                [this] { return config_json(*running.get()); }});
@@ -402,7 +406,12 @@ ReloadAnswer Daemon::Parts::apply_reload(LoadedConfig loaded, const std::stop_to
   if (!set) return {{}, {}, {set.error().what}, {}};
   for (const auto& note : plan.next.notes) log::warn(note);
   auto change = std::make_shared<Change>();
+  plan.next.outlets = (*set)->number;
   change->of_exports = concern_exports(plan.changed);
+  if (!change->of_exports && plan.next.outlets != before->outlets) {
+    answer.changed.emplace_back("profile of the AWS tools");
+    change->of_exports = true;
+  }
   change->declared = declared_otherwise(*before, plan.next);
   change->next = std::make_shared<const Config>(std::move(plan.next));
   change->verifier = std::move(*checks_tokens);
@@ -429,9 +438,27 @@ void Daemon::Parts::begin(const std::shared_ptr<Change>& change) {
   change->outcome.outlets = outlets->use(change->outlets, next.transport.bandwidth_bits_per_second);
   engine->set_options(next.exporter);
   catalog->set_min_free_bytes(next.store.min_free_bytes);
-  if (change->of_exports) {
-    for (const stream::Stream* stream : catalog->streams()) change->streams.push_back(stream->id());
-  }
+  if (change->of_exports) look_at_all_streams(*change);
+  look_at_streams(change);
+}
+
+void Daemon::Parts::look_at_all_streams(Change& change) {
+  for (const stream::Stream* stream : catalog->streams()) change.streams.push_back(stream->id());
+}
+
+// Exports of AWS wait for nothing but this, and nobody has to tell weir. The set that ends sent
+// nothing, so that nothing holds it up.
+void Daemon::Parts::mend_outlets() {
+  if (catalog_closed) return;
+  const auto set = outlets->mend();
+  if (set == nullptr) return;
+  Config mended = *running.get();
+  mended.outlets = set->number;
+  auto change = std::make_shared<Change>();
+  change->next = std::make_shared<const Config>(std::move(mended));
+  running.set(change->next);
+  outlets->use(set, change->next->transport.bandwidth_bits_per_second);
+  look_at_all_streams(*change);
   look_at_streams(change);
 }
 
@@ -458,6 +485,7 @@ void Daemon::Parts::beat() {
   heartbeat = clock.now().time_since_epoch().count();
   if (at_heartbeat) at_heartbeat();
   board.measure(clock.now());
+  mend_outlets();
   loop->call_at(clock.now() + kHeartbeat, [this] { beat(); });
 }
 

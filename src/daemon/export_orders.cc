@@ -92,6 +92,7 @@ std::string body_of(const Result<std::string>& outcome) {
 }  // namespace
 
 void take_export_order(std::string_view body, const StatusBoard& board, exporter::Engine& engine,
+                       const std::function<void()>& look_again,
                        std::function<void(unsigned status, std::string body)> reply) {
   const auto answer = [reply = std::move(reply)](const Result<std::string>& outcome) {
     reply(outcome ? 200 : status_of(outcome.error()), body_of(outcome));
@@ -109,6 +110,7 @@ void take_export_order(std::string_view body, const StatusBoard& board, exporter
                 fmt::format("there is no stream '{}'", log::escaped(wanted->stream))));
     return;
   }
+  if (wanted->order.kind == Kind::kRetryNow) look_again();
   engine.give_order(row->id, wanted->identifier, wanted->order, answer);
 }
 

@@ -16,8 +16,11 @@ namespace weir::daemon {
 ///      "to": 17, "confirmed": true}
 ///
 /// `reply` gets an HTTP status and a JSON body, {"done": ...} or {"error": ...}, on any thread and
-/// maybe at once; it is not called when weir stops meanwhile. Threads: any.
+/// maybe at once; it is not called when weir stops meanwhile. `look_again` is called before
+/// retry-now is obeyed: what an export failed at may lie in things that exports share. Threads:
+/// any.
 void take_export_order(std::string_view body, const StatusBoard& board, exporter::Engine& engine,
+                       const std::function<void()>& look_again,
                        std::function<void(unsigned status, std::string body)> reply);
 
 /// Writes a new random token to `path`, readable by its owner only, and returns it: whoever can

@@ -62,7 +62,9 @@ bool fits(const DeclaredExport& entry, const model::ExportConfig& config) {
 }
 
 // Everything that concerns every destination.
-void add_common(Hash& hash, const Settings& settings) {
+void add_common(Hash& hash, const Config& config) {
+  const Settings& settings = config.settings;
+  hash.add(std::to_string(config.outlets));
   add_below(hash, settings, "export.aws.");
   add_below(hash, settings, "export.s3.");
   for (const char* path :
@@ -190,7 +192,7 @@ std::map<std::string, std::string> settings_below(const Settings& settings,
 
 Fingerprint fingerprint_of(const Config& config, const exporter::ExportSpec& spec) {
   Hash options;
-  add_common(options, config.settings);
+  add_common(options, config);
   for (const ExportRule* rule : config.rules_for(spec)) {
     add_below(options, config.settings, rule->path + ".");
   }

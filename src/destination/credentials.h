@@ -6,6 +6,7 @@
 #include <memory>
 #include <stop_token>
 #include <string>
+#include <utility>
 
 namespace weir::destination {
 
@@ -49,17 +50,27 @@ class CredentialsProvider {
   ///
   /// Errors: kNotFound (nothing is configured; the text says what to set), kUnavailable (the
   /// source did not answer; may work later), kInvalidArgument and kIo (a person must fix what the
-  /// text names), kCancelled. Blocks: only while there is no usable set.
+  /// text names), kCancelled. Blocks: only while there is no usable set, and for seconds at most: a
+  /// source that takes longer is kUnavailable until it has answered.
   virtual Result<Credentials> current(std::stop_token stop) = 0;
+
+  /// As `current`, but waits for as long as the source takes.
+  virtual Result<Credentials> await(std::stop_token stop) { return current(std::move(stop)); }
 
   /// AWS did not accept `rejected`: asks the source for newer ones, at most once in 10 s for all
   /// callers together, and returns what is current then. Equal to `rejected` when there are none.
   virtual Result<Credentials> refresh(const Credentials& rejected, std::stop_token stop) = 0;
 
+  /// AWS knows `keys` but does not permit them something: as `refresh`, at most once a minute,
+  /// because mostly it is a policy that has to change and not the keys.
+  // NOLINTNEXTLINE(performance-unnecessary-value-param): by value as above
+  virtual Result<Credentials> denied(const Credentials& keys, std::stop_token) { return keys; }
+
   /// A destination's clock was found to differ from ours: expiry is judged by theirs from now on.
   virtual void clock_is(const ClockSkew&) {}
 
-  /// What the source has may have been replaced: the next who needs credentials has it asked.
+  /// What the source has may have been replaced: the next who needs credentials has it asked,
+  /// however short ago it was.
   virtual void look_again() {}
 
   [[nodiscard]] virtual CredentialsView view() const { return {}; }

@@ -126,6 +126,7 @@ class Maker {
   // A client of one AWS service, in the account and region that the export is for.
   Result<std::unique_ptr<AwsClient>> aws_client(const AwsService& service, const AwsAccess& access,
                                                 const ExportSpec& spec) {
+    WEIR_RETURN_IF_ERROR(hub_->usable());
     AwsOptions aws = hub_->aws();
     if (!access.region.empty()) aws.region = access.region;
     // Without a region the instance may know one; that is asked when there is something to send.
@@ -134,7 +135,11 @@ class Maker {
     if (!region_later) {
       WEIR_TRY(endpoint, aws_endpoint(aws, service));
     }
-    WEIR_TRY(auto keys, hub_->for_role(access.role));
+    WEIR_TRY(const auto provider, hub_->for_role(access.role));
+    // The hub asks for them, so it lives as long as they are used, whatever replaces it.
+    const auto both =
+        std::make_shared<std::pair<decltype(hub_), decltype(provider)>>(hub_, provider);
+    std::shared_ptr<CredentialsProvider> keys(both, provider.get());
     CurlSettings curl = settings(spec);
     curl.ca_file = aws.ca_bundle_file;
     auto client = std::make_unique<AwsClient>(
@@ -186,6 +191,7 @@ class Maker {
   Made make_iot_analytics(const ExportSpec& spec, const AwsAccess& access) {
     const std::string prefix = spec.config.iot_msg_id_prefix.value_or("");
     WEIR_RETURN_IF_ERROR(iot_analytics::validate(spec.config.target, prefix));
+    WEIR_RETURN_IF_ERROR(hub_->usable());
     const AwsOptions& aws = hub_->aws();
     const auto own = aws.service_endpoint_urls.find(kIotAnalytics.name);
     const bool has_endpoint = !aws.endpoint_url.empty() ||
@@ -298,8 +304,9 @@ std::shared_ptr<credentials::Hub> make_credentials(const AwsOptions& aws,
                                                    std::uint64_t random_seed) {
   auto whole = credentials::with_profile(aws);
   if (!whole) {
-    log::warn("Cannot read the shared configuration of the AWS tools.",
-              {{"error", whole.error().what}});
+    log::warn(
+        "Cannot use the shared files of the AWS tools; AWS exports wait until it is corrected.",
+        {{"error", whole.error().what}});
   }
   auto connect = [transport, pool = make_curl_pool(),
                   unlimited = std::make_shared<exporter::BandwidthLimiter>(0, clock),
@@ -317,7 +324,8 @@ std::shared_ptr<credentials::Hub> make_credentials(const AwsOptions& aws,
     return make_curl_transport(std::move(curl), pool, unlimited, clock);
   };
   return std::make_shared<credentials::Hub>(whole ? *whole : aws, std::move(connect), clock,
-                                            metrics, random_seed);
+                                            metrics, random_seed,
+                                            whole ? std::string() : whole.error().what);
 }
 
 Result<exporter::DestinationFactory> make_factory(
@@ -328,8 +336,8 @@ Result<exporter::DestinationFactory> make_factory(
   if (credentials == nullptr) {
     credentials = make_credentials(aws, transport, clock, metrics, random_seed);
   }
-  WEIR_RETURN_IF_ERROR(
-      check_readable(credentials->aws().ca_bundle_file, "read the CA bundle (AWS_CA_BUNDLE)"));
+  WEIR_RETURN_IF_ERROR(check_readable(
+      aws.ca_bundle_file, "read the CA bundle (export.aws.ca_bundle_file or AWS_CA_BUNDLE)"));
   if (transport.connect_timeout_ms < 1 || transport.stall_timeout_ms < 1 ||
       transport.response_bytes_max < 1) {
     return fail(Errc::kInvalidArgument,

@@ -40,6 +40,7 @@ struct IotCredentialOptions {
   std::string certificate_file;
   std::string private_key_file;
   std::string ca_file;  ///< "" = the CA bundle for AWS, else the system's
+  friend bool operator==(const IotCredentialOptions&, const IotCredentialOptions&) = default;
 };
 
 /// Which sources of credentials are asked; `kChain` asks all of them in the order below.

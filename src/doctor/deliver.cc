@@ -200,7 +200,7 @@ Findings Deliveries::ask_credentials(const destination::AssumedRole& role,
   if (!provider) {
     error = provider.error().what;
   } else {
-    const auto keys = (*provider)->current(stop);
+    const auto keys = (*provider)->await(stop);
     if (!keys) error = keys.error().what;
     view = (*provider)->view();
   }

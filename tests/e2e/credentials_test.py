@@ -1,6 +1,7 @@
 """Credentials, accounts, proxies, wrong clocks; exports that go elsewhere and exports that programs do not see."""
 
 import json
+import os
 import pathlib
 import shutil
 import socket
@@ -114,6 +115,21 @@ class AccountTest(KeyCase):
         self.assertEqual(self.credentials()[0]["source"], "environment")
         self.nothing_secret_was_shown()
 
+    def test_a_reload_while_the_token_service_is_away_leaves_a_role_its_keys(self):
+        config = {"export": {**impatient()["export"], "options": [{"stream": "pumps", "aws": {"role_arn": ROLE}}]}}
+        self.start(config, env=self.environment(AWS_ACCESS_KEY_ID="OWN", AWS_SECRET_ACCESS_KEY="SECRETkey0",
+                                                AWS_ENDPOINT_URL_STS=self.keys.url))
+        self.delivered()
+        self.keys.refusal = (503, "")
+        self.weir.config["export"]["aws"] = {"service_endpoint_urls": {"firehose": "http://127.0.0.1:1"}}
+        self.weir.config_file()
+        reloaded = weir_command("reload", "--admin-port", self.weir.admin_port)
+        self.assertEqual(reloaded.returncode, 0, reloaded.stderr)
+        self.client.append_all("pumps", [b"after"])
+        self.exported("pumps", len(NUMBERED))
+        self.assertEqual(self.recorder.stored()[-1], b"after")
+        self.nothing_secret_was_shown()
+
     def test_a_web_identity_is_exchanged(self):
         with tempfile.TemporaryDirectory() as directory:
             token = pathlib.Path(directory, "token")
@@ -151,6 +167,93 @@ class AccountTest(KeyCase):
             eventually("the line is named", lambda: f"{keys}:3:" in self.status("pumps")["errorMessage"])
             self.recorder.order("keys", {"OWN": ["SECRETkey0", None]})
             keys.write_text("[default]\naws_access_key_id = OWN\naws_secret_access_key = SECRETkey0\n")
+            self.exported("pumps", 0)
+        self.nothing_secret_was_shown()
+
+    def reloaded(self):
+        """What a reload says has changed; None if it is refused."""
+        ran = weir_command("reload", "-o", "json", "--admin-port", self.weir.admin_port)
+        return json.loads(ran.stdout)["changed"] if ran.returncode == 0 else None
+
+    def test_a_profile_that_leads_elsewhere_is_followed_by_a_reload(self):
+        elsewhere = self.enterContext(Recorder("telemetry"))
+        for recorder in (self.recorder, elsewhere):
+            recorder.order("keys", {"OWN": ["SECRETkey0", None]})
+        directory = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
+        config = directory / "config"
+
+        def lead_to(recorder):
+            config.write_text(f"[default]\nregion = {REGION}\nservices = here\n"
+                              f"[services here]\nkinesis =\n  endpoint_url = {recorder.url}\n")
+        lead_to(self.recorder)
+        env = self.environment(AWS_CONFIG_FILE=str(config), AWS_ACCESS_KEY_ID="OWN",
+                               AWS_SECRET_ACCESS_KEY="SECRETkey0")
+        del env["AWS_REGION"], env["AWS_ENDPOINT_URL_KINESIS"]
+        self.start(env=env)
+        self.delivered([b"here"])
+        self.assertEqual(self.reloaded(), [])
+        lead_to(elsewhere)
+        self.assertEqual(self.reloaded(), ["profile of the AWS tools"])
+        self.client.append("pumps", b"there")
+        self.exported("pumps", 1)
+        self.assertEqual(elsewhere.stored(), [b"there"])
+        self.assertEqual(self.recorder.stored(), [b"here"])
+        config.write_text("[default\n")
+        self.assertIsNone(self.reloaded(), "what is broken changes nothing")
+        self.client.append("pumps", b"still there")
+        self.exported("pumps", 2)
+        self.assertEqual(elsewhere.stored(), [b"there", b"still there"])
+
+    def test_exports_wait_for_a_profile_with_certificates_and_go_on_by_themselves(self):
+        self.recorder.order("keys", {"OWN": ["SECRETkey0", None]})
+        directory = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
+        (directory / "config").write_text("[default]\nca_bundle = ~/authorities.pem\n")
+        self.start(env=self.environment(HOME=str(directory), AWS_CONFIG_FILE=str(directory / "config"),
+                                        AWS_ACCESS_KEY_ID="OWN", AWS_SECRET_ACCESS_KEY="SECRETkey0"))
+        self.client.create("pumps", exportDefinition=kinesis("telemetry"))
+        self.client.append_all("pumps", [b"x"])
+        eventually("the file is named", lambda: "ca_bundle " + str(directory / "authorities.pem")
+                   in self.status("pumps")["errorMessage"])
+        self.assertEqual(self.recorder.stored(), [])
+        make_certificates(directory)
+        (directory / "ca.pem").rename(directory / "authorities.pem")
+        self.exported("pumps", 0)
+        self.assertEqual(self.recorder.stored(), [b"x"])
+
+    def test_a_program_for_keys_that_hangs_holds_up_no_export_that_needs_none(self):
+        sink = self.enterContext(HttpSink())
+        with tempfile.TemporaryDirectory() as directory:
+            answer = pathlib.Path(directory, "answer")
+            os.mkfifo(answer)  # who reads it waits until somebody writes
+            config = pathlib.Path(directory, "config")
+            config.write_text(f"[default]\ncredential_process = /bin/cat '{answer}'\n")
+            self.recorder.order("keys", {"TOOL": ["SECRETkey9", None]})
+            self.start(impatient(), env=self.environment(AWS_CONFIG_FILE=str(config)))
+            for number in range(8):
+                self.client.create(f"pumps-{number}", exportDefinition=kinesis("telemetry"))
+                self.client.append_all(f"pumps-{number}", [b"x"])
+            eventually("all of them found that there are no keys yet", lambda: all(
+                "has not answered yet" in self.status(f"pumps-{number}")["errorMessage"] for number in range(8)))
+            self.client.create("web", exportDefinition=http(sink.uri))
+            self.client.append_all("web", NUMBERED)
+            self.assertEqual(sink.wait_for(NUMBERED), 0)
+            answer.write_text(json.dumps({"Version": 1, "AccessKeyId": "TOOL", "SecretAccessKey": "SECRETkey9"}))
+            for number in range(8):
+                self.exported(f"pumps-{number}", 0)
+        self.nothing_secret_was_shown()
+
+    def test_a_wrong_secret_is_read_again_once_it_was_corrected(self):
+        with tempfile.TemporaryDirectory() as directory:
+            keys = pathlib.Path(directory, "credentials")
+            keys.write_text("[default]\naws_access_key_id = OWN\naws_secret_access_key = SECRETkey1\n")
+            self.recorder.order("keys", {"OWN": ["SECRETkey0", None]})
+            config = {"export": {"backoff_first_ms": 3_600_000, "backoff_ceiling_ms": 3_600_000}}
+            self.start(config, env=self.environment(AWS_SHARED_CREDENTIALS_FILE=str(keys)))
+            self.client.create("pumps", exportDefinition=kinesis("telemetry"))
+            self.client.append_all("pumps", [b"x"])
+            eventually("the signature is refused", lambda: "ignature" in self.status("pumps")["errorMessage"])
+            keys.write_text("[default]\naws_access_key_id = OWN\naws_secret_access_key = SECRETkey0\n")
+            weir_command("export", "retry-now", "pumps", "--admin-port", self.weir.admin_port)
             self.exported("pumps", 0)
         self.nothing_secret_was_shown()
 

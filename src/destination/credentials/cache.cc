@@ -15,10 +15,15 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr auto kForcedPause = seconds(10);  // destinations.md §21.6
-constexpr auto kFailedPause = seconds(10);  // without a usable set
-constexpr auto kRetryPause = seconds(30);   // while the last one is still good
-constexpr auto kSamePause = seconds(60);    // the source gave the same set again
+constexpr auto kDeniedPause = seconds(60);
+constexpr auto kFailedPause = seconds(10);      // without a usable set
+constexpr auto kRetryPause = seconds(30);       // while the last one is still good
+constexpr auto kSamePause = seconds(60);        // the source gave the same set again
+constexpr auto kPatience = seconds(5);          // of whoever has a source asked
+constexpr auto kPatienceOfOthers = seconds(1);  // since then, of those who wait too
 constexpr auto kLookAtStop = milliseconds(100);
+
+Error interrupted() { return {Errc::kCancelled, "interrupted", 0}; }
 
 }  // namespace
 
@@ -52,7 +57,7 @@ bool CachedCredentials::due() const {
 
 std::optional<Result<Credentials>> CachedCredentials::at_hand() {
   if (have_ && (!expired() || extended_)) {
-    if (due() && !fetching_) start_background();
+    if (due() && !fetching_) start_fetch();
     return Result<Credentials>(set_);
   }
   if (!fetching_ && error_ && clock_.now() < next_try_) {
@@ -61,51 +66,77 @@ std::optional<Result<Credentials>> CachedCredentials::at_hand() {
   return std::nullopt;
 }
 
-Result<Credentials> CachedCredentials::current(std::stop_token stop) {
+Result<Credentials> CachedCredentials::current(std::stop_token stop) { return get(false, stop); }
+
+Result<Credentials> CachedCredentials::await(std::stop_token stop) { return get(true, stop); }
+
+Result<Credentials> CachedCredentials::get(bool patient, const std::stop_token& stop) {
+  bool started_it = false;
+  const MutexLock lock(mutex_);
   for (;;) {
-    if (stop.stop_requested()) return fail(Errc::kCancelled, "interrupted");
-    {
-      const MutexLock lock(mutex_);
-      if (auto answer = at_hand()) return std::move(*answer);
-      if (fetching_) {
-        wait_for_fetch();
-        continue;
-      }
-      fetching_ = true;
+    if (stop.stop_requested() || stop_.stop_requested()) return fail(interrupted());
+    if (auto answer = at_hand()) return std::move(*answer);
+    if (!fetching_) {
+      start_fetch();
+      started_it = true;
     }
-    fetch(stop);
+    if (!patient && overdue(started_it)) return fail(not_yet());
+    wait_for_fetch();
   }
 }
 
 Result<Credentials> CachedCredentials::refresh(const Credentials& rejected, std::stop_token stop) {
-  bool mine = false;
-  {
-    const MutexLock lock(mutex_);
-    if (have_ && !(set_ == rejected)) return set_;
-    const Instant now = clock_.now();
-    if (!fetching_) {
-      if (last_forced_ && now - *last_forced_ < kForcedPause) {
-        if (have_) return set_;
-        return fail(error_.value_or(Error{Errc::kUnavailable, "no credentials", 0}));
-      }
-      last_forced_ = now;
-      fetching_ = true;
-      mine = true;
-    }
-  }
-  if (mine) fetch(stop);
-  for (;;) {
-    const MutexLock lock(mutex_);
-    if (fetching_ && !mine && !stop.stop_requested()) {
-      wait_for_fetch();
-      continue;
-    }
-    if (have_) return set_;
-    return fail(error_.value_or(Error{Errc::kCancelled, "interrupted", 0}));
-  }
+  return force(rejected, kForcedPause, stop);
 }
 
-// Wakes up now and then by itself, because the waiting caller's own stop token does not wake it.
+Result<Credentials> CachedCredentials::denied(const Credentials& keys, std::stop_token stop) {
+  return force(keys, kDeniedPause, stop);
+}
+
+Result<Credentials> CachedCredentials::force(const Credentials& rejected, Duration pause,
+                                             const std::stop_token& stop) {
+  bool started_it = false;
+  const MutexLock lock(mutex_);
+  if (have_ && !(set_ == rejected)) return set_;
+  if (!fetching_) {
+    const Instant now = clock_.now();
+    if (last_forced_ && now - *last_forced_ < pause) {
+      if (have_) return set_;
+      return fail(error_.value_or(Error{Errc::kUnavailable, "no credentials", 0}));
+    }
+    last_forced_ = now;
+    start_fetch();
+    started_it = true;
+  }
+  while (fetching_ && !overdue(started_it) && !stop.stop_requested() && !stop_.stop_requested()) {
+    wait_for_fetch();
+  }
+  if (have_) return set_;
+  if (fetching_) return fail(not_yet());
+  return fail(error_.value_or(interrupted()));
+}
+
+bool CachedCredentials::overdue(bool started_it) {
+  const Duration waited = clock_.now() - asked_at_;
+  slow_ = slow_ || waited >= kPatience;
+  // Whoever started it finds out whether the source has become quick again.
+  if (started_it) return waited >= kPatience;
+  return slow_ || waited >= kPatienceOfOthers;
+}
+
+Error CachedCredentials::not_yet() const {
+  if (error_) {
+    Error error = *error_;
+    error.what += "; being asked again";
+    return error;
+  }
+  return {Errc::kUnavailable,
+          (role_.empty() ? std::string() : "role " + role_ + ": ") +
+              "the source of the credentials has not answered yet; weir goes on waiting for it",
+          0};
+}
+
+// Wakes up now and then by itself, because neither the caller's stop token nor the clock does it.
 void CachedCredentials::wait_for_fetch() {
   fetched_.wait_until(mutex_, std::chrono::steady_clock::now() + kLookAtStop);
 }
@@ -113,27 +144,30 @@ void CachedCredentials::wait_for_fetch() {
 void CachedCredentials::look_again() {
   const MutexLock lock(mutex_);
   ask_again_ = true;
+  last_forced_.reset();
   next_try_ = clock_.now();
 }
 
-void CachedCredentials::start_background() {
+void CachedCredentials::start_fetch() {
   fetching_ = true;
+  asked_at_ = clock_.now();
   background_->post([weak = weak_from_this()] {
-    if (const auto self = weak.lock()) self->fetch(self->stop_);
+    if (const auto self = weak.lock()) self->fetch();
   });
 }
 
-void CachedCredentials::fetch(const std::stop_token& stop) {
+void CachedCredentials::fetch() {
   {
     const MutexLock lock(mutex_);
     ask_again_ = false;
   }
-  auto fetched = source_->fetch(stop);
+  auto fetched = source_->fetch(stop_);
   const MutexLock lock(mutex_);
   fetching_ = false;
+  slow_ = clock_.now() - asked_at_ >= kPatience;
   if (fetched) {
     adopt(std::move(*fetched));
-  } else if (!stop.stop_requested()) {
+  } else if (!stop_.stop_requested()) {
     note_failure(std::move(fetched).error());
   }
   fetched_.notify_all();
@@ -193,6 +227,21 @@ void CachedCredentials::note_failure(Error error) {
 void CachedCredentials::clock_is(const ClockSkew& skew) {
   const MutexLock lock(mutex_);
   skew_ = skew;
+}
+
+std::optional<CachedCredentials::Kept> CachedCredentials::to_keep() const {
+  const MutexLock lock(mutex_);
+  if (!have_ || expired()) return std::nullopt;
+  return Kept{set_, origin_, due_ms_};
+}
+
+void CachedCredentials::begin_with(Kept kept) {
+  const MutexLock lock(mutex_);
+  have_ = true;
+  set_ = std::move(kept.set);
+  origin_ = std::move(kept.origin);
+  due_ms_ = kept.due_ms;
+  ask_again_ = true;
 }
 
 CredentialsView CachedCredentials::view() const {

@@ -2,6 +2,8 @@
 
 #include "destination/credentials/cache.h"
 
+#include "base/clock.h"
+#include "base/mutex.h"
 #include "destination/credentials/fakes.h"
 #include "destination/credentials/hub.h"
 #include "destination/metrics.h"
@@ -12,6 +14,7 @@
 #include <gtest/gtest.h>
 #include <latch>
 #include <thread>
+#include <vector>
 
 namespace weir::destination::credentials {
 namespace {
@@ -48,25 +51,73 @@ class WellSource final : public Source {
   std::shared_ptr<Well> well_;
 };
 
-// Runs background work when the test says so.
+// Runs background work beside the test, or while it is held, when the test says so.
 class Later final : public Executor {
  public:
-  void post(std::function<void()> work) override { work_.push_back(std::move(work)); }
+  void post(std::function<void()> work) override {
+    const MutexLock lock(mutex_);
+    if (held_) {
+      work_.push_back(std::move(work));
+    } else {
+      threads_.emplace_back(std::move(work));
+    }
+  }
+  void hold(bool held = true) {
+    const MutexLock lock(mutex_);
+    held_ = held;
+  }
   void run() {
-    while (!work_.empty()) {
-      auto work = std::move(work_.front());
-      work_.pop_front();
+    while (waiting() > 0) {
+      auto work = next();
       work();
     }
   }
-  [[nodiscard]] std::size_t waiting() const { return work_.size(); }
+  [[nodiscard]] std::size_t waiting() const {
+    const MutexLock lock(mutex_);
+    return work_.size();
+  }
+  /// Waits for what runs beside the test.
+  void finish() { threads_.clear(); }
 
  private:
-  std::deque<std::function<void()>> work_;
+  std::function<void()> next() {
+    const MutexLock lock(mutex_);
+    auto work = std::move(work_.front());
+    work_.pop_front();
+    return work;
+  }
+
+  mutable Mutex mutex_;
+  bool held_ WEIR_GUARDED_BY(mutex_) = false;
+  std::deque<std::function<void()>> work_ WEIR_GUARDED_BY(mutex_);
+  std::vector<std::jthread> threads_;
+};
+
+// The test moves it while others look at it.
+class SharedClock final : public Clock {
+ public:
+  [[nodiscard]] Instant now() const override {
+    const MutexLock lock(mutex_);
+    return clock_.now();
+  }
+  [[nodiscard]] std::int64_t wall_ms() const override {
+    const MutexLock lock(mutex_);
+    return clock_.wall_ms();
+  }
+  void advance(Duration by) {
+    const MutexLock lock(mutex_);
+    clock_.advance(by);
+  }
+
+ private:
+  mutable Mutex mutex_;
+  ManualClock clock_ WEIR_GUARDED_BY(mutex_){kNowMs};
 };
 
 class CachedCredentialsTest : public ::testing::Test {
  protected:
+  void TearDown() override { later->finish(); }
+
   void gives(const std::string& id, std::int64_t expires_ms) {
     well->answer = [id, expires_ms](const auto&) -> Result<Fetched> {
       Fetched fetched;
@@ -87,7 +138,7 @@ class CachedCredentialsTest : public ::testing::Test {
     return set ? set->access_key_id : "error: " + set.error().what;
   }
 
-  ManualClock clock{kNowMs};
+  SharedClock clock;
   metrics::Registry metrics;
   std::shared_ptr<Well> well = std::make_shared<Well>();
   std::shared_ptr<Later> later = std::make_shared<Later>();
@@ -108,6 +159,7 @@ TEST_F(CachedCredentialsTest, KeysThatNeverExpireAreFetchedOnce) {
 TEST_F(CachedCredentialsTest, TheNextSetIsFetchedInTheBackgroundBeforeThisOneExpires) {
   gives("A", kNowMs + 60 * kMinuteMs);
   EXPECT_EQ(current(), "A");
+  later->hold();
   clock.advance(minutes(49));
   EXPECT_EQ(current(), "A");
   EXPECT_EQ(later->waiting(), 0U) << "10 minutes before the end, not earlier";
@@ -126,6 +178,7 @@ TEST_F(CachedCredentialsTest, TheLastGoodSetIsUsedWhileARefreshFailsUntilItReall
   EXPECT_EQ(current(), "A");
   fails(Errc::kUnavailable, "the well is dry");
   clock.advance(minutes(50));
+  later->hold();
   int refreshes = 0;
   for (int second = 0; second < 599; ++second) {
     EXPECT_EQ(current(), "A");
@@ -137,6 +190,7 @@ TEST_F(CachedCredentialsTest, TheLastGoodSetIsUsedWhileARefreshFailsUntilItReall
   EXPECT_EQ(cache->view().error, "the well is dry");
   clock.advance(seconds(1));
   clock.advance(seconds(30));
+  later->hold(false);
   EXPECT_EQ(current(),
             "error: the last credentials expired at 2026-01-02T04:04:05Z and there are no new "
             "ones: the well is dry");
@@ -162,6 +216,7 @@ TEST_F(CachedCredentialsTest, TheSameSetAgainIsAskedForOnceAMinute) {
   gives("A", kNowMs + 20 * kMinuteMs);
   EXPECT_EQ(current(), "A");
   clock.advance(minutes(10));
+  later->hold();
   int asked = 0;
   for (int second = 0; second < 300; ++second) {
     EXPECT_EQ(current(), "A");
@@ -175,6 +230,7 @@ TEST_F(CachedCredentialsTest, TheSameSetAgainIsAskedForOnceAMinute) {
 TEST_F(CachedCredentialsTest, ShortLivedSetsAreRefreshedAtHalfTime) {
   gives("A", kNowMs + 30'000);
   EXPECT_EQ(current(), "A");
+  later->hold();
   clock.advance(seconds(14));
   EXPECT_EQ(current(), "A");
   EXPECT_EQ(later->waiting(), 0U);
@@ -186,6 +242,7 @@ TEST_F(CachedCredentialsTest, ShortLivedSetsAreRefreshedAtHalfTime) {
 TEST_F(CachedCredentialsTest, AnExpiredSetFromTheSourceIsUsedAndAskedForEveryMinute) {
   gives("A", kNowMs - 1);
   EXPECT_EQ(current(), "A");
+  later->hold();
   EXPECT_EQ(current(), "A");
   EXPECT_EQ(later->waiting(), 0U);
   clock.advance(minutes(1));
@@ -207,6 +264,30 @@ TEST_F(CachedCredentialsTest, RejectedKeysForceARefreshOnceInTenSecondsForAllTog
   EXPECT_EQ(well->asked, 3);
 }
 
+TEST_F(CachedCredentialsTest, KeysThatAreNotPermittedSomethingAreAskedForOnceAMinute) {
+  gives("A", 0);
+  EXPECT_EQ(current(), "A");
+  for (int second = 0; second < 120; ++second) {
+    EXPECT_EQ(cache->denied(keys("A", 0), {})->access_key_id, "A");
+    clock.advance(seconds(1));
+  }
+  EXPECT_EQ(well->asked, 3);
+  gives("B", 0);
+  EXPECT_EQ(cache->denied(keys("A", 0), {})->access_key_id, "B");
+}
+
+TEST_F(CachedCredentialsTest, WhoeverSaysThatThereMayBeNewerKeysWaitsForNoPause) {
+  fails(Errc::kInvalidArgument, "the file has no secret");
+  EXPECT_EQ(current(), "error: the file has no secret");
+  gives("A", 0);
+  cache->look_again();
+  EXPECT_EQ(current(), "A");
+  EXPECT_EQ(refresh("A", 0), "A");
+  gives("B", 0);
+  cache->look_again();
+  EXPECT_EQ(refresh("A", 0), "B");
+}
+
 TEST_F(CachedCredentialsTest, AFailedForcedRefreshLeavesWhatThereIs) {
   gives("A", 0);
   EXPECT_EQ(current(), "A");
@@ -218,6 +299,7 @@ TEST_F(CachedCredentialsTest, AFailedForcedRefreshLeavesWhatThereIs) {
 TEST_F(CachedCredentialsTest, ExpiryIsJudgedByTheClockOfTheDestinations) {
   gives("A", kNowMs + 60 * kMinuteMs);
   EXPECT_EQ(current(), "A");
+  later->hold();
   ClockSkew skew;  // they are 55 minutes ahead
   skew.learn(destination::testing::answer(200, "", {{"date", "Fri, 02 Jan 2026 03:59:05 GMT"}}),
              clock.now(), clock.wall_ms(), clock);
@@ -265,38 +347,92 @@ TEST_F(CachedCredentialsTest, ManyWorkersWaitForOneCall) {
 }
 
 TEST_F(CachedCredentialsTest, AWorkerThatStopsDoesNotTakeTheOthersWithIt) {
+  gives("A", 0);
+  later->hold();
   std::stop_source leaving;
-  std::atomic<int> calls{0};
-  well->answer = [&](const std::stop_token& stop) -> Result<Fetched> {
-    if (calls++ == 0) {
-      while (!stop.stop_requested()) std::this_thread::yield();
-      return fail(Errc::kCancelled, "interrupted");
-    }
-    Fetched fetched;
-    fetched.credentials = keys("A", 0);
-    return fetched;
-  };
   std::jthread first([&] {
     const auto set = cache->current(leaving.get_token());
     EXPECT_EQ(set ? Errc::kUnavailable : set.error().code, Errc::kCancelled);
   });
-  while (calls == 0) std::this_thread::yield();
+  while (later->waiting() == 0) std::this_thread::yield();
   std::jthread second([&] { EXPECT_EQ(current(), "A"); });
   leaving.request_stop();
+  first.join();
+  later->run();
+  second.join();
+  EXPECT_EQ(well->asked, 1);
 }
 
-TEST(Background, RunsWorkInOrderAndEndsWithWorkLeft) {
+TEST_F(CachedCredentialsTest, ASourceThatHangsHoldsOneForSecondsAndTheOthersForOneAndOnceOnly) {
+  const std::string not_yet =
+      "error: the source of the credentials has not answered yet; weir goes on waiting for it";
+  gives("A", kNowMs + 60 * kMinuteMs);
+  later->hold();
+  std::jthread first([&] { EXPECT_EQ(current(), not_yet); });
+  while (later->waiting() == 0) std::this_thread::yield();
+  std::jthread second([&] { EXPECT_EQ(current(), not_yet); });
+  clock.advance(seconds(1));
+  second.join();
+  clock.advance(seconds(4));
+  first.join();
+  EXPECT_EQ(current(), not_yet) << "at once, whatever the clock says";
+  std::jthread person([&] { EXPECT_EQ(cache->await({})->access_key_id, "A"); });
+  later->run();
+  person.join();
+  EXPECT_EQ(current(), "A");
+  clock.advance(minutes(60));
+  gives("B", kNowMs + 180 * kMinuteMs);
+  std::jthread starts([&] { EXPECT_EQ(current(), "B"); });
+  while (later->waiting() == 0) std::this_thread::yield();
+  EXPECT_EQ(current(), not_yet) << "it was slow, so nobody else waits for it";
+  later->run();
+  starts.join();
+  EXPECT_EQ(well->asked, 2);
+}
+
+TEST_F(CachedCredentialsTest, KeysThatWereRejectedAreUsedOnWhileTheSourceHangs) {
+  gives("A", 0);
+  EXPECT_EQ(current(), "A");
+  later->hold();
+  std::jthread rejected([&] { EXPECT_EQ(refresh("A", 0), "A"); });
+  while (later->waiting() == 0) std::this_thread::yield();
+  EXPECT_EQ(current(), "A");
+  clock.advance(seconds(5));
+  rejected.join();
+  gives("B", 0);
+  later->run();
+  EXPECT_EQ(current(), "B");
+}
+
+TEST(Background, APieceOfWorkThatHangsHoldsUpNoOther) {
   std::stop_source stop;
   auto background = make_background(stop.get_token());
-  std::latch done(1);
-  std::string order;
-  background->post([&] { order += "a"; });
+  std::latch others(2);
+  std::latch hung(1);
   background->post([&] {
-    order += "b";
-    done.count_down();
+    others.wait();
+    hung.count_down();
   });
-  done.wait();
-  EXPECT_EQ(order, "ab");
+  background->post([&] { others.count_down(); });
+  background->post([&] { others.count_down(); });
+  hung.wait();
+}
+
+TEST(Background, WhoeverFinishesItWaitsForWhatIsUnderWay) {
+  std::stop_source stop;
+  auto background = make_background(stop.get_token());
+  std::latch begun(1);
+  bool ended = false;
+  background->post([&] {
+    begun.count_down();
+    while (!stop.stop_requested()) std::this_thread::yield();
+    ended = true;
+  });
+  begun.wait();
+  stop.request_stop();
+  background->finish();
+  EXPECT_TRUE(ended);
+  background->post([] { FAIL() << "it is over"; });
 }
 
 TEST(Background, TheLastReferenceMayBeDroppedByItsOwnWork) {

@@ -74,7 +74,7 @@ class Live : public ::testing::Test {
   std::shared_ptr<Hub> hub() { return make_credentials(aws, transport, clock, metrics, 1); }
   std::string id_or_error() {
     const auto all = hub();
-    const auto set = (*all->for_role({}))->current({});
+    const auto set = (*all->for_role({}))->await({});
     return set ? set->access_key_id : set.error().what;
   }
   SystemClock clock;

@@ -17,7 +17,7 @@ class Role final : public Source {
       return fail(Errc::kInvalidArgument, "assume a role: " + why);
     }
     const std::string what = "role " + role_.role_arn;
-    auto own = base_->current(stop);
+    auto own = base_->await(stop);
     if (!own) return fail(with_context(what, std::move(own).error()));
     StsAnswer answer = sts_.assume(role_, *own, stop);
     if (answer.failure == exporter::FailureClass::kCredentials && !stop.stop_requested()) {

@@ -110,17 +110,19 @@ TEST_F(ProfilesTest, WhatIsNoFileSaysSo) {
 }
 
 TEST_F(ProfilesTest, AProfileFillsInWhatNothingElseSet) {
+  directory.write("ca.pem", "");
   directory.write("config",
-                  "[default]\nregion = eu-west-1\nca_bundle = /ca.pem\nuse_fips_endpoint = true\n"
-                  "[profile local]\nregion = us-east-1\nservices = here\n"
-                  "endpoint_url = http://127.0.0.1:1\n"
-                  "[services here]\nkinesis =\n  endpoint_url = http://127.0.0.1:2\n");
+                  "[default]\nregion = eu-west-1\nca_bundle = " + directory.path("ca.pem") +
+                      "\nuse_fips_endpoint = true\n"
+                      "[profile local]\nregion = us-east-1\nservices = here\n"
+                      "endpoint_url = http://127.0.0.1:1\n"
+                      "[services here]\nkinesis =\n  endpoint_url = http://127.0.0.1:2\n");
   AwsOptions aws;
   aws.environment = environment();
   auto whole = with_profile(aws);
   ASSERT_TRUE(whole);
   EXPECT_EQ(whole->region, "eu-west-1");
-  EXPECT_EQ(whole->ca_bundle_file, "/ca.pem");
+  EXPECT_EQ(whole->ca_bundle_file, directory.path("ca.pem"));
   EXPECT_EQ(whole->use_fips, true);
 
   aws.environment["AWS_PROFILE"] = "local";
@@ -138,6 +140,38 @@ TEST_F(ProfilesTest, AProfileFillsInWhatNothingElseSet) {
   aws.endpoint_url = "http://127.0.0.1:9";
   EXPECT_TRUE(with_profile(aws)->service_endpoint_urls.empty())
       << "an address set for weir is stronger than any of a file";
+}
+
+TEST_F(ProfilesTest, ACaBundleOfAProfileIsFoundInTheHomeAndMissedAloud) {
+  directory.write("config", "[default]\nca_bundle = ~/ca.pem\n");
+  AwsOptions aws;
+  aws.environment = environment();
+  aws.environment["HOME"] = directory.path();
+  const auto without = with_profile(aws);
+  ASSERT_FALSE(without);
+  EXPECT_EQ(without.error().what, "read ca_bundle " + directory.path("ca.pem") +
+                                      " of profile 'default': No such file or directory");
+  directory.write("ca.pem", "");
+  EXPECT_EQ(with_profile(aws)->ca_bundle_file, directory.path("ca.pem"));
+  aws.ca_bundle_file = "/own.pem";
+  EXPECT_EQ(with_profile(aws)->ca_bundle_file, "/own.pem") << "weir's own counts";
+}
+
+TEST_F(ProfilesTest, AProfileThatTheConfigurationNamesMustBeThere) {
+  directory.write("config", "[profile edge]\nregion = eu-west-1\n");
+  AwsOptions aws;
+  aws.environment = environment();
+  aws.environment["AWS_PROFILE"] = "gone";
+  EXPECT_TRUE(with_profile(aws)) << "perhaps it is for other programs";
+  aws.profile = "gone";
+  const auto whole = with_profile(aws);
+  ASSERT_FALSE(whole);
+  EXPECT_NE(whole.error().what.find("there is no profile 'gone' in "), std::string::npos);
+  aws.credential_source = CredentialSource::kInstance;
+  EXPECT_TRUE(with_profile(aws)) << "nobody reads it";
+  aws.credential_source = CredentialSource::kChain;
+  aws.profile = "edge";
+  EXPECT_EQ(with_profile(aws)->region, "eu-west-1");
 }
 
 }  // namespace

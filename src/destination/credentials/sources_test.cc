@@ -616,6 +616,34 @@ TEST_F(Sources, WithoutAnySourceTheTextSaysWhatToSetAndWhereItLooked) {
   }
 }
 
+TEST_F(Sources, AHubGoesOnWithTheSetsOfTheOneBeforeIfTheyComeFromTheSameSource) {
+  metrics::Registry metrics;
+  AwsOptions aws = stage.context->aws;
+  aws.access_key_id = "ENV";
+  aws.secret_access_key = kSecret;
+  AssumedRole role;
+  role.role_arn = kRole;
+  Hub first(aws, stage.context->connect, stage.clock, metrics, 1);
+  stage.script->answers = {answer(200, sts_xml("AssumeRole", "ROLE", kLater))};
+  EXPECT_EQ((*first.for_role(role))->current({})->access_key_id, "ROLE");
+  stage.script->answer = [](const auto&) { return no_answer("the token service is away"); };
+
+  aws.service_endpoint_urls["firehose"] = "http://127.0.0.1:1";
+  {
+    Hub second(aws, stage.context->connect, stage.clock, metrics, 1);
+    second.keep_from(first);
+    Hub third(aws, stage.context->connect, stage.clock, metrics, 1);
+    third.keep_from(second);
+    const auto set = (*third.for_role(role))->current({});
+    EXPECT_EQ(set ? set->access_key_id : set.error().what, "ROLE");
+  }
+
+  aws.service_endpoint_urls["sts"] = "http://127.0.0.1:1";
+  Hub elsewhere(aws, stage.context->connect, stage.clock, metrics, 1);
+  elsewhere.keep_from(first);
+  EXPECT_FALSE((*elsewhere.for_role(role))->current({}));
+}
+
 TEST_F(Sources, TheHubKeepsOneSetForEachRole) {
   metrics::Registry metrics;
   AwsOptions aws = stage.context->aws;

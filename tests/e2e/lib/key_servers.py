@@ -44,6 +44,8 @@ class KeyServer:
                 body = self.rfile.read(int(self.headers["Content-Length"])).decode()
                 form = dict(urllib.parse.parse_qsl(body))
                 outer.log.append(("POST", form["Action"], {**form, **dict(self.headers)}))
+                if outer.refusal:
+                    return self.answer(*outer.refusal)
                 key, secret, token, end = outer.next("ROLE")
                 action = form["Action"]
                 self.answer(200, f"<{action}Response><{action}Result><Credentials><AccessKeyId>{key}</AccessKeyId>"
