@@ -58,6 +58,14 @@ AwsReply without_place(const Error& error) {
   return reply;
 }
 
+// Known keys that may not do this: a policy is missing, or they are those of somebody else and a
+// person has put others in their place by now.
+bool is_denied(const AwsReply& reply) {
+  return reply.failure == FailureClass::kOperator &&
+         (reply.http.status == 401 || reply.http.status == 403 ||
+          reply.code.starts_with("AccessDenied"));
+}
+
 }  // namespace
 
 AwsCall json_call(std::string_view target, std::string_view content_type, Bytes body) {
@@ -105,16 +113,11 @@ AwsReply AwsClient::call(const AwsCall& call, const std::stop_token& stop) {
 
   AwsReply reply = judge(call.operation, send_signed(call, payload_hash, *credentials, stop));
   count(reply, body_bytes);
-  bool again = false;
-  if (reply.failure == FailureClass::kClock && offset_changed_) again = true;
-  const bool keys_refused =
-      reply.failure == FailureClass::kCredentials ||
-      // A wrong secret or keys that expired look like a wrong clock to some services.
-      (reply.failure == FailureClass::kClock && !offset_changed_);
-  if (keys_refused && !stop.stop_requested()) {
-    auto fresh = credentials_->refresh(*credentials, stop);
-    if (fresh && !(*fresh == *credentials)) {
-      credentials = std::move(fresh);
+  bool again = offset_changed_ &&
+               (reply.failure == FailureClass::kClock || blames_secret(reply.code, reply.message));
+  if (!again && !stop.stop_requested()) {
+    if (auto fresh = other_keys(call, reply, *credentials, stop)) {
+      credentials = std::move(*fresh);
       again = true;
     }
   }
@@ -122,15 +125,27 @@ AwsReply AwsClient::call(const AwsCall& call, const std::stop_token& stop) {
     reply = judge(call.operation, send_signed(call, payload_hash, *credentials, stop));
     count(reply, body_bytes);
   }
-  // Neither the clock nor the age of the keys explains it: the secret is wrong.
-  if (reply.code == "SignatureDoesNotMatch" || reply.code == "AuthFailure") {
-    reply.failure = FailureClass::kOperator;
-  }
+  // Neither the clock nor the age of the keys explains it.
+  if (blames_secret(reply.code, reply.message)) reply.failure = FailureClass::kOperator;
   if (reply.failure == FailureClass::kCredentials) {
     const CredentialsView view = credentials_->view();
     if (!view.source.empty()) reply.error += "; the keys come from " + view.source;
   }
   return reply;
+}
+
+std::optional<Credentials> AwsClient::other_keys(const AwsCall& call, const AwsReply& reply,
+                                                 const Credentials& used,
+                                                 const std::stop_token& stop) {
+  // A wrong secret or keys that expired look like a wrong clock to some services. What answers HEAD
+  // has no body that says that it is about the keys (destinations.md §8.6).
+  const bool refused =
+      reply.failure == FailureClass::kCredentials || reply.failure == FailureClass::kClock ||
+      (call.method == "HEAD" && (reply.http.status == 400 || reply.http.status == 403));
+  if (!refused && !is_denied(reply)) return std::nullopt;
+  auto fresh = refused ? credentials_->refresh(used, stop) : credentials_->denied(used, stop);
+  if (!fresh || *fresh == used) return std::nullopt;
+  return std::move(*fresh);
 }
 
 std::string AwsClient::host() const {

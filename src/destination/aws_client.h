@@ -79,8 +79,9 @@ struct AwsReply {
 
 /// Calls one AWS service: endpoint, signature, credentials, clock offset, error classes.
 ///
-/// A call that fails because of the clock or the keys is repeated once at once, if the answer's
-/// date or a refresh gave a reason to hope; every other failure is left to the engine's schedule.
+/// A call that fails because of the clock or the keys, or that the keys do not permit, is repeated
+/// once at once, if the answer's date or a refresh gave a reason to hope; every other failure is
+/// left to the engine's schedule.
 /// Lifetime: `clock` and `metrics` outlive the client. Threads: one call at a time.
 class AwsClient {
  public:
@@ -112,6 +113,9 @@ class AwsClient {
   HttpResponse send_signed(const AwsCall& call, const std::string& payload_hash,
                            const Credentials& credentials, std::stop_token stop);
   SigV4Signer& signer_for(const std::string& region);
+  /// Keys that may be taken where `used` were not; none if there are no others.
+  std::optional<Credentials> other_keys(const AwsCall& call, const AwsReply& reply,
+                                        const Credentials& used, const std::stop_token& stop);
   AwsReply judge(std::string_view operation, HttpResponse response) const;
   bool learn_time(const HttpResponse& response, Instant sent_at, std::int64_t sent_wall_ms);
   void count(const AwsReply& reply, std::size_t body_bytes);

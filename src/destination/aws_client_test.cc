@@ -39,10 +39,16 @@ class Rotating final : public CredentialsProvider {
     if (has_newer) ++number;
     return current(stop);
   }
+  Result<Credentials> denied(const Credentials&, std::stop_token stop) override {
+    ++denials;
+    if (has_newer) ++number;
+    return current(stop);
+  }
   bool available = true;
   bool has_newer = true;
   int number = 0;
   int refreshes = 0;
+  int denials = 0;
 };
 
 class AwsClientTest : public ::testing::Test {
@@ -203,6 +209,44 @@ TEST_F(AwsClientTest, AWrongSecretIsForAPerson) {
   };
   EXPECT_EQ(call().failure, FailureClass::kOperator);
   EXPECT_EQ(script->seen.size(), 2U) << "one more try with fresh keys";
+}
+
+constexpr const char* kWrongSecret = R"({"__type":"InvalidSignatureException",
+  "message":"The request signature we calculated does not match the signature you provided."})";
+
+TEST_F(AwsClientTest, ACorrectedSecretIsUsedAtOnceWhereverTheServiceSaysThatItWasWrong) {
+  script->answers = {answer(400, kWrongSecret), answer(200, "{}")};
+  EXPECT_EQ(call().failure, FailureClass::kNone);
+  EXPECT_EQ(key_of(1), "KEY1");
+}
+
+TEST_F(AwsClientTest, ASecretThatStaysWrongIsForAPersonAndAskedForAgainWithEveryTry) {
+  provider->has_newer = false;
+  script->answer = [](const auto&) { return answer(400, kWrongSecret); };
+  for (int tries = 1; tries <= 3; ++tries) {
+    EXPECT_EQ(call().failure, FailureClass::kOperator);
+    EXPECT_EQ(provider->refreshes, tries);
+  }
+  EXPECT_EQ(script->seen.size(), 3U);
+}
+
+TEST_F(AwsClientTest, AWrongSignatureWithAWrongClockIsSignedAgainBeforeTheKeysAreBlamed) {
+  script->answers = {answer(400, kWrongSecret, {{"date", "Fri, 02 Jan 2026 03:24:05 GMT"}}),
+                     answer(200, "{}")};
+  EXPECT_EQ(call().failure, FailureClass::kNone);
+  EXPECT_EQ(date_of(1), "20260102T032405Z");
+  EXPECT_EQ(provider->refreshes, 0);
+}
+
+TEST_F(AwsClientTest, KeysOfSomebodyElseAreExchangedForThoseThatReplacedThem) {
+  script->answers = {answer(400, R"({"__type":"AccessDeniedException","message":"not yours"})"),
+                     answer(200, "{}"), answer(403, "")};
+  EXPECT_EQ(call().failure, FailureClass::kNone);
+  EXPECT_EQ(key_of(1), "KEY1");
+  provider->has_newer = false;
+  EXPECT_EQ(call().failure, FailureClass::kOperator);
+  EXPECT_EQ(provider->denials, 2);
+  EXPECT_EQ(script->seen.size(), 3U) << "without other keys the call is not repeated";
 }
 
 TEST_F(AwsClientTest, HalfAnAnswerAndNoAnswerAreTransient) {

@@ -111,11 +111,17 @@ FailureClass classify_aws_code(std::string_view code, std::string_view message) 
   if (code == "InvalidSignatureException") {
     const bool clock = message.find("Signature expired") != std::string_view::npos ||
                        message.find("Signature not yet current") != std::string_view::npos;
-    return clock ? FailureClass::kClock : FailureClass::kOperator;
+    return clock ? FailureClass::kClock : FailureClass::kCredentials;
   }
   const auto* row =
       std::find_if(kRows.begin(), kRows.end(), [code](const Row& r) { return r.code == code; });
   return row == kRows.end() ? FailureClass::kNone : row->failure;
+}
+
+bool blames_secret(std::string_view code, std::string_view message) {
+  if (code == "SignatureDoesNotMatch" || code == "AuthFailure") return true;
+  return code == "InvalidSignatureException" &&
+         classify_aws_code(code, message) != FailureClass::kClock;
 }
 
 FailureClass classify_status(int status) {

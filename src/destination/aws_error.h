@@ -29,6 +29,10 @@ AwsError read_aws_error(const HttpResponse& response);
 /// The class of one error code, kNone if the code is unknown. Pure.
 exporter::FailureClass classify_aws_code(std::string_view code, std::string_view message);
 
+/// True for a signature that does not fit the keys: once a clock check and a refresh of the keys
+/// changed nothing, the secret is wrong. Pure.
+bool blames_secret(std::string_view code, std::string_view message);
+
 /// The class that the bare status decides. Pure.
 exporter::FailureClass classify_status(int status);
 

@@ -27,7 +27,7 @@ const std::map<FailureClass, std::vector<const char*>> kTable = {
     {FailureClass::kCredentials,
      {"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired",
       "UnrecognizedClientException", "InvalidClientTokenId", "InvalidAccessKeyId", "InvalidToken",
-      "InvalidSecurityToken"}},
+      "InvalidSecurityToken", "InvalidSignatureException"}},
     {FailureClass::kClock,
      {"RequestTimeTooSkewed", "RequestInTheFuture", "RequestExpired", "SignatureDoesNotMatch",
       "AuthFailure"}},
@@ -35,8 +35,7 @@ const std::map<FailureClass, std::vector<const char*>> kTable = {
      {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError",
       "OptInRequired", "SubscriptionRequiredException", "ResourceNotFoundException",
       "KMSDisabledException", "KMSInvalidStateException", "KMSAccessDeniedException",
-      "KMSNotFoundException", "KMSOptInRequired", "RegionDisabledException",
-      "InvalidSignatureException"}},
+      "KMSNotFoundException", "KMSOptInRequired", "RegionDisabledException"}},
     {FailureClass::kPoison,
      {"ValidationException", "InvalidArgumentException", "InvalidRequestException",
       "InvalidParameterValue"}},
@@ -85,7 +84,16 @@ TEST(AwsErrorTable, ASignatureThatExpiredIsAMatterOfTheClock) {
     const std::string body =
         std::string(R"({"__type":"InvalidSignatureException","message":")") + text + "\"}";
     EXPECT_EQ(read_aws_error(answer(400, body)).failure, FailureClass::kClock);
+    EXPECT_FALSE(blames_secret("InvalidSignatureException", text));
   }
+}
+
+TEST(AwsErrorTable, ASignatureThatDoesNotFitBlamesTheSecret) {
+  const char* text = "The request signature we calculated does not match the one you provided.";
+  for (const char* code : {"InvalidSignatureException", "SignatureDoesNotMatch", "AuthFailure"}) {
+    EXPECT_TRUE(blames_secret(code, text)) << code;
+  }
+  EXPECT_FALSE(blames_secret("ExpiredToken", text));
 }
 
 TEST(AwsErrorTable, AServerErrorIsNeverTheFaultOfARecord) {

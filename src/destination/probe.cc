@@ -38,7 +38,7 @@ bool is_denied(const AwsReply& reply) {
   return reply.code.find("AccessDenied") != std::string::npos ||
          reply.code == "UnauthorizedOperation" || reply.code == "AuthorizationError" ||
          (reply.http.status == 403 && reply.failure == FailureClass::kOperator &&
-          reply.code != "SignatureDoesNotMatch");
+          !blames_secret(reply.code, reply.message));
 }
 
 bool is_missing(const AwsReply& reply) {
@@ -82,7 +82,7 @@ std::optional<ProbeReport> common_failure(const std::string& what, const AwsRepl
     default:
       break;
   }
-  if (reply.code == "SignatureDoesNotMatch" || reply.code == "AuthFailure") {
+  if (blames_secret(reply.code, reply.message)) {
     return problem(what + " does not accept the signature: " + reply.error,
                    "the secret key does not belong to the key id: set both again");
   }

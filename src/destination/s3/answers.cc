@@ -139,7 +139,7 @@ AwsError read_s3_error(const HttpResponse& response) {
 }
 
 bool ends_task(FailureClass failure, std::string_view code) {
-  if (code.empty() || code == "SignatureDoesNotMatch" || code == "AuthFailure") return false;
+  if (code.empty() || blames_secret(code, {})) return false;
   return failure == FailureClass::kPoison || failure == FailureClass::kBug ||
          failure == FailureClass::kOperator;
 }
