@@ -191,7 +191,7 @@ HttpResponse AwsClient::send_signed(const AwsCall& call, const std::string& payl
 // destinations.md §23: every answer tells the destination's time.
 bool AwsClient::learn_time(const HttpResponse& response, Instant sent_at,
                            std::int64_t sent_wall_ms) {
-  time_told_ = time_told_ || (response.status != 0 && parse_http_date(response.header("date")));
+  service_time_.hear(response, sent_at, clock_);
   const std::int64_t before_ms = skew_.offset_ms();
   const bool signed_wrong = skew_.learn(response, sent_at, sent_wall_ms, clock_);
   if (skew_.offset_ms() != before_ms) {
@@ -201,11 +201,6 @@ bool AwsClient::learn_time(const HttpResponse& response, Instant sent_at,
               {{"destination", service_.name}, {"offset_ms", skew_.offset_ms()}});
   }
   return signed_wrong;
-}
-
-std::optional<std::int64_t> AwsClient::service_wall_ms() const {
-  if (!time_told_) return std::nullopt;
-  return skew_.wall_ms(clock_);
 }
 
 AwsReply AwsClient::judge(std::string_view operation, HttpResponse response) const {

@@ -92,8 +92,13 @@ class AwsClient {
   /// Signs and sends `call`. Blocks.
   AwsReply call(const AwsCall& call, const std::stop_token& stop);
 
-  /// The service's time now, once an answer has told it.
-  [[nodiscard]] std::optional<std::int64_t> service_wall_ms() const;
+  /// The last answer was the service's own, not that of something on the way: what it said of the
+  /// time may decide about data.
+  void believe_time() { service_time_.believe(); }
+  /// The service's time now, if an answer that was believed has told it lately: `ServiceTime`.
+  [[nodiscard]] std::optional<std::int64_t> service_wall_ms() const {
+    return service_time_.wall_ms(clock_);
+  }
 
   /// Names the server, for `Destination::host`.
   [[nodiscard]] std::string host() const;
@@ -131,7 +136,7 @@ class AwsClient {
   std::optional<SigV4Signer> signer_;  // of the region called last
   std::string signer_region_;
   ClockSkew skew_;
-  bool time_told_ = false;
+  ServiceTime service_time_;
   bool offset_changed_ = false;
 };
 

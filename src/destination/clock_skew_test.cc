@@ -67,5 +67,63 @@ TEST_F(ClockSkewTest, DatesThatSayNothingAreIgnored) {
   EXPECT_FALSE(skew.learn(testing::no_answer("reset"), clock.now(), clock.wall_ms(), clock));
 }
 
+class ServiceTimeTest : public ::testing::Test {
+ protected:
+  void hear(std::vector<HttpHeader> headers, Duration round_trip = seconds(0)) {
+    const Instant sent_at = clock.now();
+    clock.advance(round_trip);
+    time.hear(answer(200, "", std::move(headers)), sent_at, clock);
+  }
+  void hear_and_believe(const char* date, Duration round_trip = seconds(0)) {
+    hear({{"date", date}}, round_trip);
+    time.believe();
+  }
+  ManualClock clock{kNowMs};
+  ServiceTime time;
+};
+
+TEST_F(ServiceTimeTest, OnlyAnAnswerThatIsBelievedTellsIt) {
+  EXPECT_EQ(time.wall_ms(clock), std::nullopt);
+  hear({{"date", "Fri, 02 Jan 2026 03:04:05 GMT"}});
+  EXPECT_EQ(time.wall_ms(clock), std::nullopt);
+  time.believe();
+  EXPECT_EQ(time.wall_ms(clock), kNowMs);
+  hear({{"date", "Sat, 01 Nov 2025 03:04:05 GMT"}});
+  EXPECT_EQ(time.wall_ms(clock), kNowMs) << "a proxy's";
+}
+
+TEST_F(ServiceTimeTest, ItGoesOnWithTheMonotonicClockForAMinute) {
+  hear_and_believe("Fri, 02 Jan 2026 03:03:05 GMT", seconds(10));
+  EXPECT_EQ(time.wall_ms(clock), kNowMs - 60'000 + 5'000) << "half of the round trip later";
+  clock.advance(seconds(59));
+  EXPECT_EQ(time.wall_ms(clock), kNowMs + 4'000);
+  clock.advance(seconds(1));
+  EXPECT_EQ(time.wall_ms(clock), std::nullopt);
+}
+
+// The wall clock only says that something happened, never what time it is.
+TEST_F(ServiceTimeTest, AStepOfOurClockEndsIt) {
+  for (const int step_ms : {-3'600'000, 3'600'000}) {
+    hear_and_believe("Fri, 02 Jan 2026 03:04:05 GMT");
+    clock.step_wall_ms(step_ms);
+    EXPECT_EQ(time.wall_ms(clock), std::nullopt);
+    hear_and_believe("Fri, 02 Jan 2026 03:04:05 GMT");
+    EXPECT_EQ(time.wall_ms(clock), kNowMs);
+  }
+  clock.step_wall_ms(59'000);
+  EXPECT_EQ(time.wall_ms(clock), kNowMs) << "small corrections are everyday life";
+}
+
+TEST_F(ServiceTimeTest, AnAnswerWithoutAUsableDateChangesNothing) {
+  hear_and_believe("Fri, 02 Jan 2026 03:04:05 GMT");
+  hear({});
+  time.believe();
+  hear({{"date", "Fri, 02 Jan 2026 09:04:05 GMT"}, {"age", "7"}});
+  time.believe();
+  EXPECT_EQ(time.wall_ms(clock), kNowMs);
+  hear_and_believe("Fri, 02 Jan 2026 03:04:05 GMT", minutes(15));
+  EXPECT_EQ(time.wall_ms(clock), std::nullopt) << "it was too long under way";
+}
+
 }  // namespace
 }  // namespace weir::destination

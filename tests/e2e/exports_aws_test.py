@@ -5,6 +5,8 @@ import base64
 import gzip
 import hashlib
 import json
+import pathlib
+import re
 import subprocess
 import time
 import unittest
@@ -12,7 +14,11 @@ import urllib.request
 
 from exports_test import NUMBERED, ExportCase, kinesis
 from sinks import Recorder, aws_environment, impatient
-from weir_server import eventually, weir_command
+from weir_server import SANITIZED, eventually, weir_command
+
+
+# As a document in memory it would take more than 300 MiB.
+CROWDED = b'{"device":"p-1","x":[' + b"[]," * (4 << 20) + b"[]]}"
 
 
 def deaggregated(data):
@@ -62,6 +68,10 @@ class AwsCase(ExportCase):
     def no_problems(self):
         problems = [(call["number"], call["problems"]) for call in self.recorder.calls() if call["problems"]]
         self.assertEqual(problems, [])
+
+    def peak_bytes(self):
+        status = pathlib.Path(f"/proc/{self.weir.process.pid}/status").read_text()
+        return int(re.search(r"VmHWM:\s+(\d+) kB", status).group(1)) * 1024
 
     def options(self, **options):
         return {"export": {**impatient()["export"], "options": [{"stream": "*", **options}]}}
@@ -124,6 +134,14 @@ class SitewiseExportTest(AwsCase):
         self.assertEqual(self.stored(), [0, 1])
         self.assertEqual(status["exportedMessagesCount"], 5)
         self.no_problems()
+
+    @unittest.skipIf(SANITIZED, "memory figures mean nothing in a sanitizer build")
+    def test_a_large_document_that_is_no_entry_takes_no_memory(self):
+        self.begin()
+        self.append([CROWDED, self.entry(0)])
+        self.exported("s", 1)
+        self.assertEqual(self.stored(), [0])
+        self.assertLess(self.peak_bytes(), 160 << 20)
 
     def test_failed_entries_are_sent_again_and_only_they(self):
         self.begin(faults=({"fail": [1, 3]}, {"fail": [0], "code": "ConflictingOperationException"},

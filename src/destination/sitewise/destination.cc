@@ -99,7 +99,14 @@ class SitewiseDestination::Delivery final : private SplitDelivery::Service {
     CallResult result;
     result.reply = owner_.client_->call(batch_put(body.bytes()), stop);
     if (result.reply.code == kConflict) conflict_ = true;
-    if (result.reply.failure != FailureClass::kNone) return result;
+    if (result.reply.failure != FailureClass::kNone) {
+      // A proxy or a portal does not speak the service's codes.
+      const AwsReply& refused = result.reply;
+      if (classify(refused.code, refused.message) != FailureClass::kNone) {
+        owner_.client_->believe_time();
+      }
+      return result;
+    }
     const auto failed = read_batch_put(result.reply.http.body);
     if (!failed) {
       result.reply = unbelievable(std::move(result.reply), failed.error());
@@ -119,6 +126,7 @@ class SitewiseDestination::Delivery final : private SplitDelivery::Service {
                                            [](const auto& e) { return e.code == kConflict; });
       result.failed.push_back({static_cast<std::size_t>(at - entries.begin()), outcome_of(entry)});
     }
+    owner_.client_->believe_time();
     std::sort(result.failed.begin(), result.failed.end(),
               [](const FailedUnit& a, const FailedUnit& b) { return a.unit < b.unit; });
     return result;

@@ -14,7 +14,8 @@ namespace weir::destination::sitewise {
 /// repeat one goes into the next call. Entries that the service fails are reported one by one, its
 /// other entries stand. A message that is no entry is rejected without being sent, and so is one
 /// whose values are all outside of the time that the service accepts (7 days back, 10 minutes
-/// ahead) by the service's own clock; as long as no answer told its time, it is left to judge.
+/// ahead) by the service's own clock. Where none of its answers told the time in the last minute,
+/// the service is left to judge, and so tells it again.
 class SitewiseDestination final : public exporter::Destination {
  public:
   /// Lifetime: `metrics` outlives the destination.

@@ -161,6 +161,56 @@ TEST_F(SitewiseTest, OurOwnClockDecidesNothing) {
       << "by the time of the answers";
 }
 
+// The data is from a controller whose clock is right; the gateway's is set from a wrong source.
+TEST_F(SitewiseTest, AStepOfOurOwnClockCostsNoData) {
+  EXPECT_EQ(verdicts(deliver({entry("a")})), "all d");
+  for (const std::int64_t step_ms : {-kDay * 1000 / 24, 40 * kDay * 1000, -80 * kDay * 1000}) {
+    clock.step_wall_ms(step_ms);
+    EXPECT_EQ(verdicts(deliver({entry("b")})), "all d");
+    EXPECT_EQ(verdicts(deliver({entry("c"), entry("old", kNow - 30 * kDay)})), "dx")
+        << "and what is too old is not sent again";
+  }
+  EXPECT_EQ(rejected("out_of_range"), 3);
+  EXPECT_EQ(stored.size(), 7U);
+}
+
+TEST_F(SitewiseTest, TheDateOfAForeignAnswerDecidesNothing) {
+  const std::vector<HttpHeader> weeks_ago = {{"date", "Sun, 23 Nov 2025 03:04:05 GMT"}};
+  for (const HttpResponse& foreign :
+       {answer(502, "<html>bad gateway</html>", weeks_ago), answer(200, "<html>", weeks_ago),
+        answer(403, R"({"message":"Please log in"})", weeks_ago),
+        answer(200, R"({"errorEntries":[]})",
+               {{"date", "Sun, 23 Nov 2025 03:04:05 GMT"}, {"age", "9"}})}) {
+    script->answer = [&](const SeenRequest&) { return foreign; };
+    deliver({entry("a")});
+    script->answer = [this](const SeenRequest& request) { return serve(request); };
+    EXPECT_EQ(verdicts(deliver({entry("b")})), "all d") << foreign.body;
+  }
+  EXPECT_EQ(rejected("out_of_range"), 0);
+}
+
+TEST_F(SitewiseTest, ARefusalInTheServicesOwnWordsTellsItsTime) {
+  script->answer = [](const SeenRequest&) {
+    return answer(429, R"({"message":"slow down"})",
+                  {{"x-amzn-errortype", "ThrottlingException"}, {"date", kNowDate}});
+  };
+  EXPECT_EQ(verdicts(deliver({entry("old", kNow - 30 * kDay)})), "all r");
+  EXPECT_EQ(verdicts(deliver({entry("old", kNow - 30 * kDay)})), "x");
+  EXPECT_EQ(rejected("out_of_range"), 1);
+  EXPECT_EQ(script->seen.size(), 1U);
+}
+
+// Otherwise a wrong time that nobody corrects could empty a stream unsent.
+TEST_F(SitewiseTest, TheServiceIsAskedForItsTimeAgainEveryMinute) {
+  code_for = [](const std::string&) { return "TimestampOutOfRangeException"; };
+  for (int second = 0; second < 180; ++second) {
+    EXPECT_EQ(verdicts(deliver({entry("old", kNow - 30 * kDay)})), "x");
+    clock.advance(std::chrono::seconds(1));
+  }
+  EXPECT_EQ(calls.size(), 3U);
+  EXPECT_EQ(rejected("out_of_range"), 177);
+}
+
 TEST_F(SitewiseTest, AnEntryWithOneValueInTimeIsSent) {
   EXPECT_EQ(verdicts(deliver({entry("a")})), "all d");
   Json mixed = Json::parse(entry("b", kNow - 1));

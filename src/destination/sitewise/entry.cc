@@ -20,6 +20,10 @@ constexpr std::size_t kAliasCharactersMax = 2048;
 constexpr std::size_t kAssetIdCharactersMax = 139;  // "externalId:" and 128 characters
 constexpr std::size_t kStringValueCharactersMax = 1024;
 constexpr std::size_t kValuesMax = 10;
+// What the service takes has below 160 KiB: 10 texts of 1,024 characters and the names, with every
+// character written as an escape of 12 bytes. The rest is for blanks and members it does not know.
+// A document grows in memory by a factor of 20 and more, so it is not read beyond this.
+constexpr std::size_t kEntryBytesMax = 256 * 1024;
 constexpr std::int64_t kSecondsMax = 9'223'372'036'854'774;
 constexpr std::int64_t kNanosMax = 999'999'999;
 
@@ -221,6 +225,10 @@ Result<void> read_identity(const Json& document, Entry& entry) {
 }  // namespace
 
 Result<Entry> read_entry(Bytes payload) {
+  if (payload.size() > kEntryBytesMax) {
+    return bad("it has " + std::to_string(payload.size()) + " bytes; at most " +
+               std::to_string(kEntryBytesMax) + " are allowed");
+  }
   const auto text = as_text(payload);
   const Json document = Json::parse(text.begin(), text.end(), nullptr, false);
   if (document.is_discarded()) return bad("it is not JSON");

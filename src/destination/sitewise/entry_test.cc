@@ -75,6 +75,30 @@ TEST(SitewiseEntry, PropertiesAreToldApart) {
             named(R"({"assetId":"ab","propertyId":"c"})"));
 }
 
+// Ten texts of 1,024 characters, each written as two escapes, and names as long as they may be.
+TEST(SitewiseEntry, TheLongestOneThereCanBeIsRead) {
+  const auto emoji = [](int count) {
+    std::string text = "\"";
+    for (int i = 0; i < count; ++i) text += R"(\ud83d\ude00)";
+    return text + '"';
+  };
+  std::string values;
+  for (int i = 0; i < 10; ++i) {
+    values += (i == 0 ? R"({"value":{"stringValue":)" : R"(,{"value":{"stringValue":)") +
+              emoji(1024) + R"(},"timestamp":{"timeInSeconds":)" + std::to_string(1 + i) + "}}";
+  }
+  const std::string text = R"({"entryId":"e1","propertyAlias":)" + emoji(2048) + R"(,"assetId":)" +
+                           emoji(139) + R"(,"propertyId":)" + emoji(139) +
+                           R"(,"propertyValues":[)" + values + "]}";
+  const auto entry = read(text);
+  ASSERT_TRUE(entry) << entry.error().what;
+  EXPECT_EQ(entry->timestamps.size(), 10U);
+  EXPECT_TRUE(read(text + std::string(256 * 1024 - text.size(), ' ')));
+  const auto refused = read(text + std::string(256 * 1024 + 1 - text.size(), ' '));
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().what.find("262145 bytes"), std::string::npos) << refused.error().what;
+}
+
 TEST(SitewiseEntry, WhatNoEntryCanHaveIsNamed) {
   struct Bad {
     const char* why;
