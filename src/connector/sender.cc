@@ -29,8 +29,9 @@ constexpr std::int64_t kRecordsPerCallMax = 500;
 constexpr std::int64_t kSinglesMax = 100;  // one call each: keeps a delivery short
 
 // A call that meets these will never be taken for this delivery stream as it is.
-bool final_for_call(std::string_view code) {
-  return code == "ResourceNotFoundException" || code == "InvalidSourceException";
+bool final_for_call(const destination::AwsReply& reply) {
+  return reply.code == "ResourceNotFoundException" ||
+         firehose::blames_the_stream(reply.code, reply.message);
 }
 
 bool may_pass(FailureClass failure) {
@@ -137,7 +138,7 @@ class Sender::Delivery final : private SplitDelivery::Service {
       fate.code = result.reply.code;
       fate.message = result.reply.message;
     }
-    if (!final_for_call(result.reply.code)) return;
+    if (!final_for_call(result.reply)) return;
     for (std::size_t i = 0; i < units.size(); ++i) {
       result.failed.push_back(
           {i, {Verdict::kRejected, FailureClass::kOperator, result.reply.error}});

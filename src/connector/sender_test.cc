@@ -201,6 +201,15 @@ TEST_F(SenderTest, a_delivery_stream_that_does_not_exist_refuses_for_good) {
   }
 }
 
+TEST_F(SenderTest, a_delivery_stream_that_is_fed_otherwise_refuses_for_good_with_one_call) {
+  script->answers.push_back(
+      refusal(400, "InvalidArgumentException",
+              "This operation is not permitted on KinesisStreamAsSource delivery stream type."));
+  EXPECT_EQ(verdicts(deliver_named({"a", "b"})), "xx");
+  EXPECT_EQ(script->seen.size(), 1U);
+  EXPECT_EQ(Json::parse(answers().back())["response"][1]["ErrorCode"], "InvalidArgumentException");
+}
+
 TEST_F(SenderTest, what_a_whole_call_runs_into_keeps_the_batch_and_tells_nobody) {
   const std::vector<std::pair<destination::HttpResponse, FailureClass>> failures = {
       {no_answer("connection refused"), FailureClass::kTransient},

@@ -255,6 +255,30 @@ TEST_F(FirehoseTest, EveryRowOfTheErrorTable) {
   }
 }
 
+TEST_F(FirehoseTest, ADeliveryStreamThatTakesNoRecordsIsNotTheFaultOfTheRecords) {
+  for (const char* code : {"InvalidArgumentException", "ValidationException"}) {
+    for (const char* words :
+         {"This operation is not permitted on KinesisStreamAsSource delivery stream type.",
+          "This operation is not supported for this delivery stream type.",
+          "PutRecordBatch is not permitted here.",
+          "1 validation error detected: Value 'a b' at 'deliveryStreamName' failed to satisfy "
+          "constraint: Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+"}) {
+      script->seen.clear();
+      script->answer = [&](const SeenRequest&) { return refusal(400, code, words); };
+      const Outcome outcome = deliver({"a", "b", "c"});
+      EXPECT_EQ(verdicts(outcome), "all r") << code << words;
+      EXPECT_EQ(outcome.failure, FailureClass::kOperator) << code << words;
+      EXPECT_EQ(script->seen.size(), 1U) << "nothing to look for among the records";
+    }
+  }
+  script->answer = [](const SeenRequest&) {
+    return refusal(400, "InvalidArgumentException",
+                   "1 validation error detected: Value at 'records.1.member.data' failed to "
+                   "satisfy constraint: Member must have length less than or equal to 1024000");
+  };
+  EXPECT_EQ(verdicts(deliver({"a"})), "x");
+}
+
 TEST(FirehoseOptionsTest, SaysWhatCannotBe) {
   EXPECT_TRUE(validate("a.b-c_9", {}));
   for (const char* name : {"", "a b", "a/b",

@@ -4,6 +4,9 @@
 #include "destination/json_reader.h"
 #include "destination/json_text.h"
 
+#include <algorithm>
+#include <array>
+
 namespace weir::destination::firehose {
 namespace {
 
@@ -100,10 +103,22 @@ std::vector<std::string> read_record_ids(std::string_view body, std::size_t reco
   return ids;
 }
 
+bool blames_the_stream(std::string_view code, std::string_view message) {
+  if (code == "InvalidSourceException") return true;
+  if (code != "InvalidArgumentException" && code != "ValidationException") return false;
+  // "This operation is not permitted on KinesisStreamAsSource delivery stream type."; "Value ... at
+  // 'deliveryStreamName' failed to satisfy constraint".
+  constexpr std::array<std::string_view, 4> kOfTheStream = {
+      "KinesisStreamAsSource", "delivery stream type", "is not permitted", "'deliveryStreamName'"};
+  return std::any_of(kOfTheStream.begin(), kOfTheStream.end(), [message](std::string_view words) {
+    return message.find(words) != std::string_view::npos;
+  });
+}
+
 FailureClass classify(std::string_view code, std::string_view message) {
   // "Slow down" and "down" share this code here.
   if (code == "ServiceUnavailableException") return FailureClass::kThrottle;
-  if (code == "InvalidKMSResourceException" || code == "InvalidSourceException") {
+  if (code == "InvalidKMSResourceException" || blames_the_stream(code, message)) {
     return FailureClass::kOperator;
   }
   return classify_aws_code(code, message);

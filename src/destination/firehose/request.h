@@ -35,6 +35,10 @@ Result<void> read_put_record(std::string_view body);
 /// those it failed; from an answer to either call that the functions above have read. Pure.
 std::vector<std::string> read_record_ids(std::string_view body, std::size_t record_count);
 
+/// The refusal says that the delivery stream takes no records from anybody like us, or that its
+/// name is none: whatever is in the records, they are not at fault. Pure.
+bool blames_the_stream(std::string_view code, std::string_view message);
+
 /// The class of a code of a call or a single record. Pure.
 exporter::FailureClass classify(std::string_view code, std::string_view message);
 
