@@ -265,6 +265,14 @@ class KinesisAggregationTest(AwsCase):
         self.assertEqual(set(found), set(NUMBERED))
         self.no_problems()
 
+    @unittest.skipIf(SANITIZED, "memory figures mean nothing in a sanitizer build")
+    def test_the_key_of_a_large_document_takes_no_memory(self):
+        self.begin_kinesis(compression="gzip", partition_key={"field": "/device"})
+        self.client.append_all("s", [CROWDED, b'{"device":"p-2"}'])
+        self.exported("s", 1)
+        self.assertEqual([gzip.decompress(data) for data in self.recorder.stored()], [CROWDED, b'{"device":"p-2"}'])
+        self.assertLess(self.peak_bytes(), 160 << 20)
+
     def test_compressed_lines(self):
         self.begin_kinesis(aggregation="lines", compression="zstd")
         self.client.append_all("s", NUMBERED)

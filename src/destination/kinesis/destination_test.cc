@@ -90,6 +90,7 @@ class FakeKinesis {
   std::function<bool(const std::string& data)> fails;
   std::function<bool(const std::string& data)> refuses;
   std::string failing_code = "ProvisionedThroughputExceededException";
+  std::string refusal_code = "ValidationException";
   bool names_the_record = true;
   bool answers_413 = false;
   bool refuses_after = false;  // SequenceNumberForOrdering
@@ -111,7 +112,7 @@ class FakeKinesis {
     if (answers_413) return answer(413, "");
     const std::string where =
         names_the_record ? "records." + std::to_string(index) + ".member.data" : "data";
-    return answer(400, Json{{"__type", "ValidationException"},
+    return answer(400, Json{{"__type", refusal_code},
                             {"message", "Value at '" + where + "' failed to satisfy constraint"}}
                            .dump());
   }
@@ -306,6 +307,16 @@ TEST_P(KinesisTest, WhatCannotFitIsNeverSent) {
   EXPECT_EQ(service.calls.size(), 1U) << "a batch of nothing is not sent";
 }
 
+TEST_P(KinesisTest, WhatCannotFitIsNotSearchedForAKey) {
+  options.record_bytes_max = 50;
+  options.partition_key = {PartitionKey::Kind::kField, "/device"};
+  const Outcome outcome = deliver({std::string(51, 'x'), R"({"device":"p-1"})"});
+  EXPECT_EQ(verdicts(outcome), "xd");
+  EXPECT_NE(outcome.records[0].reason.find("data has 51 bytes, the limit is 50"),
+            std::string::npos);
+  EXPECT_EQ(fallbacks.value(), 0U);
+}
+
 TEST_P(KinesisTest, CallsStayBelowTheirLimits) {
   options.record_bytes_max = 100;
   options.call_bytes_max = 200;
@@ -432,6 +443,19 @@ TEST_P(KinesisTest, OnlyAWholeAndSensibleAnswerIsASuccess) {
   }
 }
 
+TEST_P(KinesisTest, ARecordThatIsRefusedAloneIsPoisonByEitherCode) {
+  service.names_the_record = false;
+  service.poison = {"p"};
+  for (const char* code : {"ValidationException", "InvalidArgumentException"}) {
+    service.refusal_code = code;
+    const Outcome outcome = deliver({"a", "p", "b"});
+    EXPECT_EQ(verdicts(outcome), "dxd") << code;
+    EXPECT_EQ(outcome.records[1].failure, FailureClass::kPoison) << code;
+    EXPECT_TRUE(outcome.records[1].reason.starts_with(code)) << outcome.records[1].reason;
+  }
+  EXPECT_EQ(service.content(), "a b a b ");
+}
+
 TEST_P(KinesisTest, RefusalsKeepTheirClass) {
   const std::vector<std::pair<const char*, FailureClass>> rows = {
       {"ProvisionedThroughputExceededException", FailureClass::kThrottle},
@@ -441,6 +465,10 @@ TEST_P(KinesisTest, RefusalsKeepTheirClass) {
       {"ResourceNotFoundException", FailureClass::kOperator},
       {"AccessDeniedException", FailureClass::kOperator},
       {"KMSAccessDeniedException", FailureClass::kOperator},
+      {"KMSDisabledException", FailureClass::kOperator},
+      {"KMSInvalidStateException", FailureClass::kOperator},
+      {"KMSNotFoundException", FailureClass::kOperator},
+      {"KMSOptInRequired", FailureClass::kOperator},
       {"UnrecognizedClientException", FailureClass::kCredentials},
       {"SerializationException", FailureClass::kBug},
   };

@@ -4,14 +4,11 @@
 
 #include <array>
 #include <cstring>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
 
 namespace weir::destination::kinesis {
 namespace {
-
-using Json = nlohmann::json;
 
 constexpr auto kHexPairs = [] {
   constexpr char kDigits[] = "0123456789abcdef";
@@ -19,31 +16,6 @@ constexpr auto kHexPairs = [] {
   for (std::size_t i = 0; i < pairs.size(); ++i) pairs[i] = {kDigits[i >> 4], kDigits[i & 15]};
   return pairs;
 }();
-
-Result<void> check_pointer(const std::string& text) {
-  try {
-    static_cast<void>(Json::json_pointer(text));
-  } catch (const Json::exception&) {
-    return fail(Errc::kInvalidArgument,
-                "the partition key names '" + log::escaped(text, 80) +
-                    "', which is not a JSON pointer; write it like /device/id");
-  }
-  return {};
-}
-
-// A value that can stand for a device, a line, a shard of work; none for null, arrays, objects.
-std::optional<std::string> value_at(const Json& document, const std::string& pointer) {
-  try {
-    const Json::json_pointer at(pointer);
-    if (!document.contains(at)) return std::nullopt;
-    const Json& value = document.at(at);
-    if (value.is_string()) return value.get<std::string>();
-    if (value.is_number() || value.is_boolean()) return value.dump();
-  } catch (const Json::exception&) {
-    return std::nullopt;  // an index that is no number, for instance
-  }
-  return std::nullopt;
-}
 
 // `key` cut behind `kKeyCharactersMax` characters of UTF-8.
 std::string cut(std::string key) {
@@ -68,12 +40,17 @@ Result<KeyMaker> KeyMaker::create(const PartitionKey& options, std::string strea
                                   std::uint64_t seed, metrics::Counter& fallbacks) {
   KeyMaker maker(options.kind, std::move(stream_name), seed, fallbacks);
   if (options.kind == PartitionKey::Kind::kField) {
-    WEIR_RETURN_IF_ERROR(check_pointer(options.text));
-    maker.pieces_.push_back({Piece::Kind::kPointer, options.text});
+    WEIR_RETURN_IF_ERROR(maker.add_pointer(options.text));
   } else if (options.kind == PartitionKey::Kind::kTemplate) {
     WEIR_RETURN_IF_ERROR(maker.read_template(options.text));
   }
   return maker;
+}
+
+Result<void> KeyMaker::add_pointer(const std::string& pointer) {
+  WEIR_TRY(JsonField field, JsonField::create(pointer));
+  pieces_.push_back({Piece::Kind::kPointer, {}, std::move(field)});
+  return {};
 }
 
 Result<void> KeyMaker::read_template(const std::string& text) {
@@ -100,8 +77,7 @@ Result<void> KeyMaker::read_template(const std::string& text) {
       } else if (name == "sequence") {
         pieces_.push_back({Piece::Kind::kSequence, {}});
       } else if (name.starts_with("/")) {
-        WEIR_RETURN_IF_ERROR(check_pointer(name));
-        pieces_.push_back({Piece::Kind::kPointer, name});
+        WEIR_RETURN_IF_ERROR(add_pointer(name));
       } else {
         return fail(Errc::kInvalidArgument,
                     "the partition key template names {" + log::escaped(name, 80) +
@@ -147,18 +123,13 @@ std::string KeyMaker::make(const exporter::Message& message) {
     return text;
   }
   if (kind_ == PartitionKey::Kind::kStream) return cut(stream_name_);
-  std::optional<Json> document;
   std::string key;
   for (const Piece& piece : pieces_) {
     if (piece.kind == Piece::Kind::kText) key += piece.text;
     if (piece.kind == Piece::Kind::kStream) key += stream_name_;
     if (piece.kind == Piece::Kind::kSequence) key += std::to_string(message.sequence.value());
     if (piece.kind != Piece::Kind::kPointer) continue;
-    if (!document) {
-      const auto text = as_text(message.payload);
-      document = Json::parse(text.begin(), text.end(), nullptr, false);
-    }
-    const auto value = document->is_discarded() ? std::nullopt : value_at(*document, piece.text);
+    const auto value = piece.field.read(as_text(message.payload));
     if (!value) {
       fallbacks_->add();
       return cut(stream_name_);

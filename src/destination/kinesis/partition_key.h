@@ -3,6 +3,7 @@
 #include "base/metrics.h"
 #include "base/result.h"
 #include "base/rng.h"
+#include "destination/kinesis/json_field.h"
 #include "destination/options.h"
 #include "exporter/destination.h"
 
@@ -43,11 +44,13 @@ class KeyMaker {
   struct Piece {
     enum class Kind : std::uint8_t { kText, kStream, kSequence, kPointer };
     Kind kind;
-    std::string text;
+    std::string text;   // kText
+    JsonField field{};  // kPointer
   };
 
   KeyMaker(PartitionKey::Kind kind, std::string stream_name, std::uint64_t seed,
            metrics::Counter& fallbacks);
+  Result<void> add_pointer(const std::string& pointer);
   Result<void> read_template(const std::string& text);
   void uuid(std::string& text);
 

@@ -54,6 +54,41 @@ TEST_F(Keys, FieldsAreTakenFromThePayload) {
   EXPECT_EQ(fallbacks.value(), 0U);
 }
 
+TEST_F(Keys, TheWayToAFieldLeadsThroughObjectsAndArrays) {
+  EXPECT_EQ(field("/a/b", R"({"x":{"a":{"b":1}},"a":{"a":{"b":2},"b":3},"b":4})"), "3");
+  EXPECT_EQ(field("/1/1", R"([[1,2],[3,4],[5,6]])"), "4");
+  EXPECT_EQ(field("/2", R"([[1,[2]],{"2":0},"third"])"), "third");
+  EXPECT_EQ(field("/10", "[0,1,2,3,4,5,6,7,8,9,10]"), "10");
+  EXPECT_EQ(field("/0", R"({"0":"a member"})"), "a member");
+  EXPECT_EQ(field("/a~0b/", R"({"a~b":{"":"no name"}})"), "no name");
+  EXPECT_EQ(field("", R"("all of it")"), "all of it");
+  EXPECT_EQ(field("/n", R"({"n":-3})"), "-3");
+  EXPECT_EQ(field("/n", R"({"n":1e2})"), "100.0");
+  EXPECT_EQ(field("/n", R"({"n":18446744073709551615})"), "18446744073709551615");
+  EXPECT_EQ(field("/n", R"({"n":"\u00e9\n"})"), "é\n");
+  EXPECT_EQ(fallbacks.value(), 0U);
+  for (const char* payload : {R"([1])", R"(["a",{"01":1}])", R"({"0":1})", "[[],[[]]]"}) {
+    EXPECT_EQ(field("/01", payload), "pumps") << payload;
+    EXPECT_EQ(field("/-", payload), "pumps") << payload;
+  }
+}
+
+TEST_F(Keys, OfMembersWithOneNameTheLastCounts) {
+  EXPECT_EQ(field("/a", R"({"a":1,"a":2})"), "2");
+  EXPECT_EQ(field("/a/b", R"({"a":{"b":1},"a":{"b":2}})"), "2");
+  for (const char* payload : {R"({"a":{"b":1},"a":{}})", R"({"a":{"b":1},"a":7})",
+                              R"({"a":{"b":1,"b":null}})", R"({"a":{"b":1}} x)"}) {
+    EXPECT_EQ(field("/a/b", payload), "pumps") << payload;
+  }
+}
+
+TEST_F(Keys, DepthIsNoObstacle) {
+  const std::string deep(100'000, '[');
+  const std::string end(100'000, ']');
+  EXPECT_EQ(field("/id", R"({"x":)" + deep + end + R"(,"id":"p-1"})"), "p-1");
+  EXPECT_EQ(field("/id", deep), "pumps");
+}
+
 TEST_F(Keys, WithoutAUsableFieldItIsTheStreamsNameAndCounted) {
   std::uint64_t expected = 0;
   for (const char* payload : {"", "not json", "{", "{}", R"({"id":null})", R"({"id":[]})",

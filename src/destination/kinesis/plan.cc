@@ -29,13 +29,15 @@ void Plan::make_keys() {
   const bool later = aggregates() && options_.partition_key.kind == PartitionKey::Kind::kRandom;
   for (std::size_t i = 0; i < messages_.size(); ++i) {
     message_keys_[i].clear();
-    if (!later) keys_.make(messages_[i], message_keys_[i]);
-    const std::size_t key_bytes = later ? keys_.bytes_max() : message_keys_[i].size();
-    const auto bytes = static_cast<std::int64_t>(data_bytes(messages_[i].payload) + key_bytes);
-    if (bytes > options_.record_bytes_max) {
-      refused_.push_back({i, "data and partition key have " + std::to_string(bytes) +
-                                 " bytes, the limit is " +
-                                 std::to_string(options_.record_bytes_max)});
+    const auto data = static_cast<std::int64_t>(data_bytes(messages_[i].payload));
+    const bool hopeless = data > options_.record_bytes_max;  // then it needs no key
+    if (!later && !hopeless) keys_.make(messages_[i], message_keys_[i]);
+    const auto key = static_cast<std::int64_t>(later ? keys_.bytes_max() : message_keys_[i].size());
+    if (hopeless || data + key > options_.record_bytes_max) {
+      refused_.push_back(
+          {i, (hopeless ? "data has " + std::to_string(data)
+                        : "data and partition key have " + std::to_string(data + key)) +
+                  " bytes, the limit is " + std::to_string(options_.record_bytes_max)});
     } else {
       order_.push_back(i);
     }
