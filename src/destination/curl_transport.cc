@@ -2,6 +2,7 @@
 
 #include "base/mutex.h"
 #include "destination/address_rule.h"
+#include "destination/curl_text.h"
 #include "destination/url.h"
 #include "exporter/bandwidth.h"
 #include "exporter/destination.h"
@@ -307,6 +308,8 @@ void set_rules(CURL* easy, const CurlSettings& settings) {
   if (!settings.client_key_file.empty()) {
     curl_easy_setopt(easy, CURLOPT_SSLKEY, settings.client_key_file.c_str());
   }
+  // Without one, OpenSSL asks for the pass phrase on the terminal and waits.
+  curl_easy_setopt(easy, CURLOPT_KEYPASSWD, "");
 }
 
 std::string failure_text(CURLcode code, const char* detail, const Exchange& exchange) {
@@ -315,11 +318,7 @@ std::string failure_text(CURLcode code, const char* detail, const Exchange& exch
   }
   if (!exchange.source_error.empty()) return exchange.source_error;
   if (exchange.verdict != nullptr) return exchange.verdict;
-  std::string text = detail[0] != '\0' ? detail : curl_easy_strerror(code);
-  if (code == CURLE_PEER_FAILED_VERIFICATION && text.find("not yet valid") != std::string::npos) {
-    text += "; is the clock set?";
-  }
-  return text;
+  return curl_failure_text(code, detail);
 }
 
 class CurlTransport final : public HttpTransport {

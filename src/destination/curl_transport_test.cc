@@ -1,13 +1,19 @@
 #include "destination/curl_transport.h"
 
 #include "base/log.h"
+#include "base/testing.h"
+#include "destination/curl_text.h"
 #include "destination/testing/raw_server.h"
 #include "exporter/bandwidth.h"
 
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
+#include <cstring>
+#include <curl/curl.h>
 #include <gtest/gtest.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
 
 namespace weir::destination {
 namespace {
@@ -398,6 +404,42 @@ TEST_F(CurlTransportTest, TheSameHandlesServeManyTransports) {
   EXPECT_EQ(server.connections(), 1) << "ten thousand exports need few connections";
 }
 
+// A new key and its certificate in one file; the key encrypted with `pass_phrase`.
+std::string encrypted_pair(const char* pass_phrase) {
+  EVP_PKEY* key = EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-256");
+  X509* certificate = X509_new();
+  ASN1_INTEGER_set(X509_get_serialNumber(certificate), 1);
+  X509_gmtime_adj(X509_getm_notBefore(certificate), 0);
+  X509_gmtime_adj(X509_getm_notAfter(certificate), 3600);
+  X509_set_pubkey(certificate, key);
+  X509_sign(certificate, key, EVP_sha256());
+  BIO* pem = BIO_new(BIO_s_mem());
+  PEM_write_bio_X509(pem, certificate);
+  PEM_write_bio_PKCS8PrivateKey(pem, key, EVP_aes_256_cbc(), pass_phrase,
+                                static_cast<int>(std::strlen(pass_phrase)), nullptr, nullptr);
+  char* data = nullptr;
+  const long bytes = BIO_get_mem_data(pem, &data);
+  std::string text(data, static_cast<std::size_t>(bytes));
+  BIO_free(pem);
+  X509_free(certificate);
+  EVP_PKEY_free(key);
+  return text;
+}
+
+TEST_F(CurlTransportTest, AnEncryptedKeyIsAnErrorAndNoQuestionOnTheTerminal) {
+  const weir::testing::TemporaryDirectory directory;
+  settings.client_certificate_file = directory.write("pair.pem", encrypted_pair("hunter2"));
+  settings.client_key_file = settings.client_certificate_file;
+  RawServer server([](Peer& peer, int) { static_cast<void>(peer.request()); });
+  std::string url = server.url();
+  url.replace(0, 4, "https");
+  const HttpResponse response = post(url);
+  EXPECT_TRUE(
+      response.error.ends_with("is the key encrypted, or does it not belong to the "
+                               "certificate?"))
+      << response.error;
+}
+
 class Proxied : public CurlTransportTest {
  protected:
   void TearDown() override {
@@ -431,6 +473,35 @@ TEST_F(Proxied, CredentialsAreNotShownToAProxyThatTunnels) {
   EXPECT_EQ(seen.find("secret"), std::string::npos);
   EXPECT_EQ(response.status, 407);
   EXPECT_TRUE(response.complete()) << "a refusal by the proxy is for a person to mend";
+}
+
+TEST_F(Proxied, APasswordThatBreaksTheVariableIsNotShown) {
+  for (const char* proxy :
+       {"http://weir:hunter2@secret@127.0.0.1:1", "ftp://weir:hunter2secret@127.0.0.1:1",
+        "http://weir:hunter2secret@127.0.0.1:99999", "http://weir:hunter2secret@[::1",
+        "http://weir:hunter2 secret@127.0.0.1:1", "weir:hunter2@secret@127.0.0.1:1"}) {
+    setenv("http_proxy", proxy, 1);
+    const std::string error = post("http://receiver.example/in").error;
+    EXPECT_FALSE(error.empty()) << proxy;
+    EXPECT_EQ(error.find("hunter2"), std::string::npos) << error;
+    EXPECT_EQ(error.find("secret"), std::string::npos) << error;
+  }
+  setenv("http_proxy", "http://weir:hunter2secret@[::1", 1);
+  EXPECT_EQ(post("http://receiver.example/in").error,
+            "the proxy in http_proxy, HTTPS_PROXY or ALL_PROXY is not a URL that can be used; "
+            "percent-encode special characters of its user name and password");
+}
+
+TEST_F(Proxied, TheTextOfAFailureShowsNothingOfAUserOfTheProxy) {
+  setenv("http_proxy", "http://weir:hunter2@secret@proxy.example:1", 1);
+  EXPECT_EQ(curl_failure_text(CURLE_COULDNT_RESOLVE_PROXY,
+                              "Could not resolve proxy: secret@proxy.example"),
+            "Could not resolve proxy: ***proxy.example");
+  EXPECT_EQ(curl_failure_text(CURLE_COULDNT_CONNECT, "to weir:hunter2@secret failed"),
+            "to *** failed");
+  setenv("http_proxy", "http://proxy.example:1", 1);
+  EXPECT_EQ(curl_failure_text(CURLE_COULDNT_CONNECT, "to proxy.example failed"),
+            "to proxy.example failed");
 }
 
 TEST_F(Proxied, ExceptionsAreHonoured) {

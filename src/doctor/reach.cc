@@ -3,6 +3,7 @@
 #include "base/ascii.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "destination/curl_text.h"
 
 #include <algorithm>
 #include <array>
@@ -92,6 +93,8 @@ void set_up(CURL* easy, const Server& server, bool trusting, char* detail) {
     curl_easy_setopt(easy, CURLOPT_SSLCERT, server.certificate_file.c_str());
   }
   if (!server.key_file.empty()) curl_easy_setopt(easy, CURLOPT_SSLKEY, server.key_file.c_str());
+  // Without one, OpenSSL asks for the pass phrase on the terminal and waits.
+  curl_easy_setopt(easy, CURLOPT_KEYPASSWD, "");
   if (trusting) {
     // Only to see whose certificate it is; nothing is sent over this connection.
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
@@ -186,7 +189,7 @@ void connect_once(const Server& server, bool trusting, ReachFacts& facts) {
                        (facts.step == Step::kConnect && !facts.proxy.empty()) ||
                        facts.step == Step::kProxy;
   if (code != CURLE_OK) {
-    facts.error = log::escaped(detail[0] != '\0' ? detail.data() : curl_easy_strerror(code));
+    facts.error = log::escaped(destination::curl_failure_text(code, detail.data()));
   }
   const char* address = nullptr;
   curl_easy_getinfo(easy.get(), CURLINFO_PRIMARY_IP, &address);
