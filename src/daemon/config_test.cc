@@ -474,6 +474,67 @@ TEST(Environment, an_invalid_value_is_refused_by_name_value_and_fix) {
   }
 }
 
+TEST(Environment, the_container_endpoint_is_asked_in_the_clear_only_where_nobody_listens_in) {
+  const char* kName = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
+  for (const char* bad : {"http://127.0.0.1.evil.example/", "http://localhost.evil.example/",
+                          "http://localhost@10.0.0.1/", "http://127.0.0.1:80@10.0.0.1/",
+                          "http://127.0.0.1\\@10.0.0.1/", "http://169.254.169.254/",
+                          "http://[::ffff:10.0.0.1]/", "ftp://localhost/", "localhost"}) {
+    EXPECT_THAT(problem("", {{kName, bad}}), HasSubstr(kName)) << bad;
+  }
+  const auto exchange = [&](const std::string& url) {
+    const auto config = good("", {{kName, url}});
+    EXPECT_EQ(config.aws.environment.at(kName), url) << "asked for credentials";
+    return config.token_exchange_url;
+  };
+  EXPECT_EQ(exchange("http://127.9.9.9:80/x"), "http://127.9.9.9/x");
+  EXPECT_EQ(exchange("http://[::1]:8090/x"), "http://[::1]:8090/x");
+  EXPECT_EQ(exchange("https://gateway.example/x"), "https://gateway.example/x");
+  // They are of a network, and know no token of a client.
+  for (const char* platform :
+       {"http://169.254.170.2/x", "http://169.254.170.23/x", "http://[fd00:ec2::23]/x"}) {
+    EXPECT_EQ(exchange(platform), "") << platform;
+  }
+}
+
+TEST(Environment, what_files_say_of_aws_counts_more_than_its_variables) {
+  const auto config = good(
+      "export:\n  aws:\n    region: eu-central-1\n    ca_bundle_file: /etc/own.pem\n"
+      "    use_fips: false\n    service_endpoint_urls: {kinesis: 'http://127.0.0.1:1'}\n",
+      {{"AWS_REGION", "us-east-1"},
+       {"AWS_DEFAULT_REGION", "us-east-2"},
+       {"AWS_CA_BUNDLE", "/etc/other.pem"},
+       {"AWS_USE_FIPS_ENDPOINT", "true"},
+       {"AWS_USE_DUALSTACK_ENDPOINT", "true"},
+       {"AWS_ENDPOINT_URL_KINESIS", "http://127.0.0.1:2"},
+       {"AWS_ENDPOINT_URL_S3", "http://127.0.0.1:3"},
+       {"AWS_ENDPOINT_URL", "http://127.0.0.1:4"}});
+  EXPECT_EQ(config.aws.region, "eu-central-1");
+  EXPECT_EQ(config.aws.ca_bundle_file, "/etc/own.pem");
+  EXPECT_EQ(config.aws.use_fips, false);
+  EXPECT_EQ(config.aws.use_dual_stack, true) << "no file says anything";
+  EXPECT_EQ(config.aws.service_endpoint_urls.at("kinesis"), "http://127.0.0.1:1");
+  EXPECT_EQ(config.aws.service_endpoint_urls.at("s3"), "http://127.0.0.1:3");
+  EXPECT_EQ(config.aws.endpoint_url, "http://127.0.0.1:4");
+}
+
+TEST(Environment, an_endpoint_that_files_name_is_for_services_with_a_variable_as_well) {
+  const std::map<std::string, std::string> variables = {
+      {"AWS_ENDPOINT_URL_KINESIS", "http://127.0.0.1:2"}};
+  EXPECT_THAT(good("export: {aws: {endpoint_url: 'http://127.0.0.1:1'}}", variables)
+                  .aws.service_endpoint_urls,
+              IsEmpty());
+  auto with_own_name = variables;
+  with_own_name["WEIR_EXPORT_AWS_ENDPOINT_URL"] = "http://127.0.0.1:1";
+  EXPECT_THAT(good("", with_own_name).aws.service_endpoint_urls, IsEmpty());
+}
+
+TEST(Environment, weirs_own_variables_count_more_than_files) {
+  const auto config = good("export: {aws: {region: eu-central-1}}",
+                           {{"AWS_REGION", "us-east-1"}, {"WEIR_EXPORT_AWS_REGION", "ap-south-1"}});
+  EXPECT_EQ(config.aws.region, "ap-south-1");
+}
+
 TEST(Environment, every_scalar_key_outside_lists_has_a_variable) {
   int tried = 0;
   for_each_key([&](const std::string& path, const Key& key) {

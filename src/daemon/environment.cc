@@ -4,6 +4,8 @@
 #include "base/nearest.h"
 #include "daemon/nucleus_values.h"
 #include "daemon/schema.h"
+#include "destination/plain_host.h"
+#include "destination/url.h"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -76,15 +78,19 @@ std::string apply_jvm_args(const std::string&, const Position&, Config& config) 
 }
 
 std::string apply_token_exchange(const std::string& text, const Position&, Config& config) {
-  // The client's token is sent there in the clear: only to this machine, or over TLS.
-  const bool local = text.starts_with("http://127.0.0.1") || text.starts_with("http://localhost") ||
-                     text.starts_with("http://[::1]");
-  if (!local && !text.starts_with("https://")) {
-    return fmt::format("'{}' is neither https:// nor http:// on this machine",
-                       log::escaped(text, 128));
+  const auto url = destination::parse_url(text);
+  if (!url) return url.error().what;
+  const bool tls = url->scheme == "https";
+  if (!tls && !destination::is_plain_credentials_host(url->host)) {
+    return fmt::format(
+        "credentials are not fetched in the clear from {}; write https://, or http:// on this "
+        "machine or at an address of container platforms",
+        log::escaped(url->host, 128));
   }
-  config.token_exchange_url = text;
   config.aws.environment["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = text;
+  // Tokens of clients leave this machine over TLS only; who gives credentials to pods does not know
+  // them anyway.
+  if (tls || destination::is_this_machine(url->host)) config.token_exchange_url = url->text();
   return {};
 }
 
@@ -179,12 +185,14 @@ const std::vector<Row>& rows() {
       {{"JVM_ARGS", "", "Accepted and ignored; said once at start."}, apply_jvm_args},
       {{"LOG_LEVEL", "log.level", "TRACE, DEBUG, INFO, WARN or ERROR, in any case."},
        apply_log_level},
-      {{"AWS_DEFAULT_REGION", "export.aws.region", "Used if AWS_REGION is not set."}},
-      {{"AWS_REGION", "export.aws.region", "Region of all AWS destinations."}},
+      {{"AWS_DEFAULT_REGION", "export.aws.region",
+        "Used if neither AWS_REGION nor a file sets the region."}},
+      {{"AWS_REGION", "export.aws.region",
+        "Region of all AWS destinations, where no file sets it."}},
       {{"AWS_ENDPOINT_URL", "export.aws.endpoint_url",
-        "Where to send AWS requests instead of AWS's own addresses."}},
+        "Where to send AWS requests instead of AWS's own addresses, where no file sets it."}},
       {{"AWS_CA_BUNDLE", "export.aws.ca_bundle_file",
-        "Certificates to trust instead of the system's."}},
+        "Certificates to trust instead of the system's, where no file sets them."}},
       {{"AWS_ACCESS_KEY_ID", "",
         "Credentials. There are no keys for them, so that they are not "
         "written into files that others read."},
@@ -192,21 +200,35 @@ const std::vector<Row>& rows() {
       {{"AWS_SECRET_ACCESS_KEY", "", "Credentials."}, apply_secret},
       {{"AWS_SESSION_TOKEN", "", "Credentials, if temporary."}, apply_session_token},
       {{"AWS_CONTAINER_CREDENTIALS_FULL_URI", "",
-        "Token exchange endpoint that is asked whether a client's token is good, and for "
-        "credentials. https, or http on this machine."},
+        "Where a container's credentials are: https, or http on this machine, 169.254.170.2, "
+        "169.254.170.23 or fd00:ec2::23. Over https or on this machine it is also the token "
+        "exchange endpoint that is asked whether a client's token is good."},
        apply_token_exchange},
       {{"AWS_GG_NUCLEUS_DOMAIN_SOCKET_FILEPATH_FOR_COMPONENT", "",
         "Socket of the Greengrass nucleus that started weir: told that weir runs and on which "
         "port, asked whether a client's token is good, and given telemetry."},
        apply_nucleus_socket},
       {{"SVCUID", "", "What weir shows there to be let in."}, apply_nucleus_token},
-      {{"AWS_USE_FIPS_ENDPOINT", "export.aws.use_fips", "Use the FIPS endpoints of AWS."},
+      {{"AWS_USE_FIPS_ENDPOINT", "export.aws.use_fips",
+        "Use the FIPS endpoints of AWS, where no file says whether to."},
        apply_fips},
       {{"AWS_USE_DUALSTACK_ENDPOINT", "export.aws.use_dual_stack",
-        "Use endpoints that have IPv6 addresses, too."},
+        "Use endpoints that have IPv6 addresses, too, where no file says whether to."},
        apply_dual_stack},
   };
   return table;
+}
+
+bool is_set_by_file(const Config& config, const std::string& path) {
+  const auto found = config.settings.find(path);
+  return found != config.settings.end() && found->second.where.line > 0;
+}
+
+// AWS's variables describe the machine; weir's own configuration is more to the point, as with the
+// AWS tools: a platform that sets AWS_REGION for every component does not undo it.
+bool yields_to_file(const Row& row, const Config& config) {
+  return row.shown.name.starts_with("AWS_") && !row.shown.key.empty() &&
+         is_set_by_file(config, std::string(row.shown.key));
 }
 
 bool starts_like_ours(std::string_view name) {
@@ -278,18 +300,22 @@ std::map<std::string, std::string> without_unfilled_variables(
 
 void apply_service_urls(const std::map<std::string, std::string>& environment, Config& config,
                         std::vector<Problem>& problems) {
-  const Key* check = find_key("export.aws.endpoint_url");
+  constexpr const char* kEverywhere = "export.aws.endpoint_url";
+  const auto own_variable = environment.find(environment_name_of(kEverywhere));
+  const bool own = own_variable != environment.end() && !own_variable->second.empty();
+  if (own || is_set_by_file(config, kEverywhere)) return;
+  const Key* check = find_key(kEverywhere);
   for (auto at = environment.lower_bound(std::string(kServiceUrlPrefix));
        at != environment.end() && at->first.starts_with(kServiceUrlPrefix); ++at) {
-    if (at->second.empty()) continue;
+    const std::string service = ascii_lower(at->first.substr(kServiceUrlPrefix.size()));
+    const std::string path = "export.aws.service_endpoint_urls." + service;
+    if (at->second.empty() || is_set_by_file(config, path)) continue;
     if (auto value = value_from_text(*check, at->second); !value) {
       report(at->first, value.error().what, problems);
       continue;
     }
-    const std::string service = ascii_lower(at->first.substr(kServiceUrlPrefix.size()));
     config.aws.service_endpoint_urls[service] = at->second;
-    config.settings["export.aws.service_endpoint_urls." + service] = {at->second,
-                                                                      place_of(at->first)};
+    config.settings[path] = {at->second, place_of(at->first)};
   }
 }
 
@@ -301,8 +327,10 @@ const std::vector<EnvironmentName>& environment_names() {
     for (const auto& row : rows()) {
       all.push_back(row.shown);
       if (row.shown.name == "AWS_ENDPOINT_URL") {
-        all.push_back({"AWS_ENDPOINT_URL_*", "export.aws.service_endpoint_urls",
-                       "The same for one service: AWS_ENDPOINT_URL_KINESIS, ..."});
+        all.push_back(
+            {"AWS_ENDPOINT_URL_*", "export.aws.service_endpoint_urls",
+             "The same for one service: AWS_ENDPOINT_URL_KINESIS, ... Not where a file sets "
+             "endpoint_url or that service's."});
       }
     }
     all.insert(all.end(), credential_names().begin(), credential_names().end());
@@ -353,7 +381,7 @@ void apply_environment(const std::map<std::string, std::string>& given, Config& 
   const auto environment = without_unfilled_variables(given, config);
   for (const auto& row : rows()) {
     const auto found = environment.find(std::string(row.shown.name));
-    if (found == environment.end()) continue;
+    if (found == environment.end() || yields_to_file(row, config)) continue;
     if (row.shown.name == "AWS_ENDPOINT_URL" && ignores_endpoint_urls(environment)) continue;
     if (auto why =
             apply_environment_name(found->first, found->second, place_of(found->first), config);

@@ -2,10 +2,10 @@
 #include "base/rng.h"
 #include "destination/credentials/answer.h"
 #include "destination/credentials/source.h"
+#include "destination/plain_host.h"
 #include "destination/url.h"
 
 #include <algorithm>
-#include <arpa/inet.h>
 #include <utility>
 
 namespace weir::destination::credentials {
@@ -22,15 +22,6 @@ constexpr auto kBetweenTries = std::chrono::seconds(1);
 // same one again (destinations.md §21.2).
 constexpr auto kLead = std::chrono::minutes(5);
 constexpr int kJitterSeconds = 60;
-
-// In the clear only to this machine and to the addresses of container platforms.
-bool may_be_plain(const std::string& host) {
-  in_addr address{};
-  const bool is_address = inet_pton(AF_INET, host.c_str(), &address) == 1;
-  const bool loopback = is_address && ntohl(address.s_addr) >> 24U == IN_LOOPBACKNET;
-  return host == "localhost" || loopback || host == "::1" || host == "169.254.170.2" ||
-         host == "169.254.170.23" || host == "fd00:ec2::23";
-}
 
 class Container final : public Source {
  public:
@@ -58,7 +49,7 @@ class Container final : public Source {
     const char* name = relative.empty() ? kFull : kRelative;
     auto url = parse_url(relative.empty() ? full : "http://169.254.170.2" + relative);
     if (!url) return fail(with_context(name, std::move(url).error()));
-    if (url->scheme == "http" && !may_be_plain(url->host)) {
+    if (url->scheme == "http" && !is_plain_credentials_host(url->host)) {
       return fail(Errc::kInvalidArgument, std::string(name) +
                                               ": credentials are not fetched in the clear from " +
                                               log::escaped(url->host, 128) +
