@@ -5,11 +5,13 @@
 #include "daemon/connector_config.h"
 #include "daemon/environment.h"
 #include "daemon/schema.h"
+#include "daemon/value_checks.h"
 #include "daemon/yaml_reader.h"
 #include "protocol/codec.h"
 
 #include <algorithm>
 #include <arpa/inet.h>
+#include <array>
 #include <fmt/format.h>
 #include <limits>
 #include <set>
@@ -66,6 +68,15 @@ const TypeKeys& keys_of(model::ExportType type) {
   return *std::find_if(all.begin(), all.end(), [&](const TypeKeys& k) { return k.type == type; });
 }
 
+// What definitions and declarations can say.
+constexpr std::array kRedirectedTypes = {model::ExportType::kHttp,
+                                         model::ExportType::kIotAnalytics,
+                                         model::ExportType::kKinesis,
+                                         model::ExportType::kIotSitewise,
+                                         model::ExportType::kS3TaskExecutor,
+                                         model::ExportType::kFirehose,
+                                         model::ExportType::kFile};
+
 class Checker {
  public:
   Checker(Config& config, std::vector<Problem>& problems) : config_(config), problems_(problems) {}
@@ -73,6 +84,9 @@ class Checker {
   void check() {
     check_options();
     check_addresses();
+    for (Problem& problem : aws_problems(config_)) {
+      report(std::move(problem.where), std::move(problem.what));
+    }
     check_streams();
     check_redirects();
     check_additions();
@@ -119,6 +133,7 @@ class Checker {
   void check_export(DeclaredExport& entry, const std::string& path) {
     if (!entry.type_written) return;  // reported already
     const TypeKeys& mine = keys_of(entry.config.type);
+    const std::size_t before = problems_.size();
     const char* type = model::export_type_name(entry.config.type);
     for (const auto& other : declared_types()) {
       if (other.type == entry.config.type) continue;
@@ -134,6 +149,7 @@ class Checker {
       report(entry.where,
              fmt::format("{} has no '{}', which {} exports need", path, mine.target, type));
     }
+    if (problems_.size() == before) check_target(entry, path);
     if (const std::string why = protocol::validate_name(entry.config.identifier, "identifier");
         !why.empty() && !entry.config.identifier.empty()) {
       report(entry.where, fmt::format("{}: {}", path, why));
@@ -143,6 +159,20 @@ class Checker {
         o.file.directory = directory;
       });
     }
+  }
+
+  void check_target(const DeclaredExport& entry, const std::string& path) {
+    const std::string why = target_problem(entry.config, own_ports());
+    if (!why.empty()) report(entry.where, fmt::format("{}: {}", path, why));
+  }
+
+  // Those that are known before weir listens.
+  [[nodiscard]] std::vector<std::uint16_t> own_ports() const {
+    std::vector<std::uint16_t> ports;
+    for (const std::int64_t port : {config_.server.port, config_.admin.port}) {
+      if (port > 0) ports.push_back(static_cast<std::uint16_t>(port));
+    }
+    return ports;
   }
 
   // An update may not make a segment larger than the stream (protocol.md §4.7), so a small stream
@@ -216,8 +246,24 @@ class Checker {
 
   void check_redirects() {
     for (std::size_t i = 0; i < config_.redirects.size(); ++i) {
-      check_export(config_.redirects[i].to, fmt::format("redirects[{}].to", i));
+      RedirectRule& rule = config_.redirects[i];
+      check_type_pattern(rule.type_pattern, fmt::format("redirects[{}].match.type", i));
+      check_export(rule.to, fmt::format("redirects[{}].to", i));
     }
+  }
+
+  // A rule that matches nothing would let messages go where nobody wants them any more.
+  void check_type_pattern(const std::string& pattern, const std::string& path) {
+    std::string names;
+    for (const auto type : kRedirectedTypes) {
+      const char* name = model::export_type_name(type);
+      if (matches(pattern, name)) return;
+      names += (names.empty() ? "" : ", ") + std::string(name);
+    }
+    const auto written = config_.settings.find(path);
+    report(written == config_.settings.end() ? Position{} : written->second.where,
+           fmt::format("{}: '{}' is not one of {}, nor a pattern for any", path,
+                       log::escaped(pattern, 64), names));
   }
 
   void check_additions() {

@@ -63,8 +63,11 @@ ordered_json type_of(const Key& key) {
       element["type"] = "object";
       return {{"type", ordered_json::array({"array", "null"})}, {"items", std::move(element)}};
     }
-    case Kind::kTextMap:
-      return {{"type", "object"}, {"additionalProperties", text_type()}};
+    case Kind::kTextMap: {
+      ordered_json map = {{"type", "object"}, {"additionalProperties", text_type()}};
+      if (!key.choices.empty()) map["propertyNames"] = {{"enum", key.choices}};
+      return map;
+    }
     case Kind::kFlag:
       return {{"type", "boolean"}};
     case Kind::kInteger:

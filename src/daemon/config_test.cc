@@ -152,6 +152,8 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"server: {port: -1}\n", ":1:16: ", "allowed are 0 to 65535"},
         Wrong{"server: {port: 99999999999999999999}\n", ":1:16: ", "out of range"},
         Wrong{"export: {worker_count: 0}\n", ":1:24: ", "allowed are 1 to 256"},
+        Wrong{"export: {cursor_save_interval_ms: 1001}\n", ":1:35: ", "allowed are 10 to 1000"},
+        Wrong{"export: {cursor_save_interval_ms: 9}\n", ":1:35: ", "allowed are 10 to 1000"},
         // YAML itself.
         Wrong{"a: b: c\n", ":1:", "not valid YAML"},
         Wrong{"store:\n\tdirectory: x\n", ":2:", "not valid YAML"},

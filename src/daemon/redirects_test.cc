@@ -101,6 +101,23 @@ TEST(Redirects, MistakesAreReportedWhereTheyAre) {
             std::string::npos);
 }
 
+TEST(Redirects, ATypeThatNoExportHasIsAMistake) {
+  const auto of_type = [](const std::string& type) {
+    return problems("redirects:\n  - match: {type: " + type +
+                    "}\n    to: {type: http, uri: \"http://b/\"}\n");
+  };
+  for (const char* good : {"http", "iot_analytics", "kinesis", "iot_sitewise", "s3_task_executor",
+                           "firehose", "file", "iot_*", "'*'", "'kines?s'"}) {
+    EXPECT_EQ(of_type(good), "") << good;
+  }
+  for (const std::string bad : {"iotAnalytics", "iot_analyticz", "s3", "mqtt"}) {
+    EXPECT_NE(of_type(bad).find("weir.yaml:2:19: redirects[0].match.type: '" + bad +
+                                "' is not one of http, iot_analytics, kinesis"),
+              std::string::npos)
+        << of_type(bad);
+  }
+}
+
 constexpr const char* kAdditions = R"(
 additions:
   - on_streams: "pumps-*"

@@ -271,7 +271,7 @@ const Key* find_key(std::string_view path) {
 const Key* key_of_setting(std::string_view path) {
   const Key* key = &schema();
   while (!path.empty()) {
-    if (key->kind == Kind::kTextMap) return key;  // the rest is a name of the user's own
+    if (key->kind == Kind::kTextMap) return key;  // the rest is the name of an entry
     const std::size_t end = path.find_first_of(".[");
     const std::string_view name = path.substr(0, end);
     const auto found = std::find_if(key->children.begin(), key->children.end(),
@@ -341,7 +341,8 @@ std::string type_text(const Key& key) {
     case Kind::kText:
       return "text";
     case Kind::kTextMap:
-      return "map of names to text";
+      return key.choices.empty() ? "map of names to text"
+                                 : "map to text of any of: " + joined(key.choices);
     case Kind::kChoice:
       return "one of: " + joined(key.choices);
     case Kind::kChoiceOrSection:

@@ -22,7 +22,7 @@ enum class Kind : std::uint8_t {
   kText,             ///< one line, not empty
   kChoice,           ///< one of `choices`
   kChoiceOrSection,  ///< one of `choices`, or a map with exactly one of `children`
-  kTextMap,          ///< names of the user's own to text
+  kTextMap,          ///< names of `choices`, or of the user's own, to text
 };
 
 struct Value {
@@ -55,7 +55,7 @@ struct Key {
   std::string default_text;  ///< as shown; empty = none
   std::int64_t min = 0;
   std::int64_t max = std::numeric_limits<std::int64_t>::max();
-  std::vector<std::string> choices;
+  std::vector<std::string> choices;  ///< kTextMap: the names; none = of the user's own
   bool required = false;
   Change change = Change::kUnsaid;
   bool secret = false;  ///< never shown to anybody

@@ -1,5 +1,6 @@
 #include "daemon/schema.h"
 #include "daemon/schema_builder.h"
+#include "destination/services.h"
 
 namespace weir::daemon {
 
@@ -53,6 +54,16 @@ Key credential_source() {
                             if (v.text == name) t.config.aws.credential_source = source;
                           }
                         }));
+}
+
+std::vector<std::string> services_with_endpoints() {
+  std::vector<std::string> names;
+  for (const auto* service : {&destination::kKinesis, &destination::kFirehose, &destination::kS3,
+                              &destination::kSitewise, &destination::kIotAnalytics}) {
+    names.push_back(service->name);
+  }
+  names.emplace_back("sts");
+  return names;
 }
 
 Key role_section() {
@@ -110,8 +121,9 @@ Key iot_section() {
 Key aws_section() {
   Key service_urls = of_kind(
       Kind::kTextMap, "service_endpoint_urls",
-      "The same for single services (kinesis, firehose, s3 ...); wins over endpoint_url.", "",
+      "The same for single services; wins over endpoint_url.", "",
       [](Target& t, const Value& v) { t.config.aws.service_endpoint_urls[v.name] = v.text; });
+  service_urls.choices = services_with_endpoints();
   service_urls.check = build::check_url;
   service_urls.sample = "{kinesis: \"http://127.0.0.1:4567\"}";
   return section(

@@ -361,7 +361,7 @@ Key export_section() {
               "cursor_save_interval_ms",
               "How often positions are saved. After a crash, deliveries of this time may be "
               "repeated.",
-              10, 60'000, [](Config & c) -> auto& { return c.exporter.cursor_save_interval_ms; }),
+              10, 1'000, [](Config & c) -> auto& { return c.exporter.cursor_save_interval_ms; }),
           integer(
               "batch_budget_bytes", "Memory for batches under way, all exports.", kMiB, 64 * kGiB,
               [](Config & c) -> auto& { return c.exporter.batch_budget_bytes; }),

@@ -29,7 +29,7 @@ Key match_section() {
           pattern("stream", "Name of the stream.", "\"pumps-*\"", &RedirectRule::stream_pattern),
           pattern("type",
                   "What the definition says: http, iot_analytics, kinesis, iot_sitewise, "
-                  "s3_task_executor.",
+                  "s3_task_executor, and of declared exports also firehose, file.",
                   "iot_analytics", &RedirectRule::type_pattern),
           pattern("identifier", "Identifier of the export.", "\"*\"",
                   &RedirectRule::identifier_pattern),

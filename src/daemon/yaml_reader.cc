@@ -229,6 +229,12 @@ class Reader {
                fmt::format("'{}' appears twice in {}", log::escaped(name, 64), path));
         continue;
       }
+      if (!key.choices.empty() &&
+          std::find(key.choices.begin(), key.choices.end(), name) == key.choices.end()) {
+        report(entry.first.Mark(), fmt::format("{}: '{}' is not one of {}", path,
+                                               log::escaped(name, 64), joined(key.choices)));
+        continue;
+      }
       read_scalar(key, entry.second, path + "." + log::escaped(name, 64), target, name);
     }
   }

@@ -1,10 +1,17 @@
 #include "base/log.h"
 #include "destination/aws_client.h"
 #include "destination/options.h"
+#include "destination/region.h"
 
 #include <string_view>
 
 namespace weir::destination {
+
+bool is_region_name(std::string_view text) {
+  return !text.empty() && text.size() <= 63 && text.front() != '-' && text.back() != '-' &&
+         text.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string_view::npos;
+}
+
 namespace {
 
 Result<void> check_region(const std::string& region) {
@@ -12,10 +19,7 @@ Result<void> check_region(const std::string& region) {
     return fail(Errc::kInvalidArgument,
                 "no AWS region; set AWS_REGION or the region in weir's configuration");
   }
-  const bool valid =
-      region.size() <= 63 && region.front() != '-' && region.back() != '-' &&
-      region.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string::npos;
-  if (!valid) {
+  if (!is_region_name(region)) {
     return fail(Errc::kInvalidArgument, "the AWS region '" + log::escaped(region, 80) +
                                             "' is not one; set AWS_REGION to a name such as "
                                             "eu-central-1");

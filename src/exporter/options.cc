@@ -17,8 +17,8 @@ Result<void> Options::validate() const {
       require(operator_retry_min_ms >= 0 && operator_retry_min_ms <= backoff_ceiling_ms,
               "operator_retry_min_ms must be 0 to backoff_ceiling_ms"));
   WEIR_RETURN_IF_ERROR(
-      require(cursor_save_interval_ms >= 1 && cursor_save_interval_ms <= 1'000,
-              "cursor_save_interval_ms must be 1 to 1000: a restart repeats at most one second"));
+      require(cursor_save_interval_ms >= 10 && cursor_save_interval_ms <= 1'000,
+              "cursor_save_interval_ms must be 10 to 1000: a restart repeats at most one second"));
   return require(batch_budget_bytes >= std::int64_t{1024} * 1024,
                  "batch_budget_bytes must be at least 1 MiB");
 }

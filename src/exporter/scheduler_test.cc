@@ -452,8 +452,10 @@ TEST(Options, AreCheckedByName) {
               HasSubstr("backoff_ceiling_ms"));
   EXPECT_THAT(refused([](Options& o) { o.operator_retry_min_ms = 400'000; }),
               HasSubstr("operator_retry_min_ms"));
-  EXPECT_THAT(refused([](Options& o) { o.cursor_save_interval_ms = 0; }),
-              HasSubstr("cursor_save_interval_ms"));
+  for (const std::int64_t wrong : {9, 1'001}) {
+    EXPECT_THAT(refused([wrong](Options& o) { o.cursor_save_interval_ms = wrong; }),
+                HasSubstr("cursor_save_interval_ms must be 10 to 1000"));
+  }
   EXPECT_THAT(refused([](Options& o) { o.batch_budget_bytes = 5; }),
               HasSubstr("batch_budget_bytes"));
 }

@@ -403,14 +403,17 @@ class CommandsTest(unittest.TestCase):
     def test_show_names_the_source_of_each_value_and_hides_secrets(self):
         path = self.directory / "shown.yaml"
         path.write_text("export:\n  options:\n  - http:\n      headers:\n        Authorization: sesame-opens-it\n"
-                        "log:\n  level: warn\nadditions:\n- {type: http, identifier: a, uri: 'http://me:word@host/in?key=opens'}\n")
+                        "log:\n  level: warn\nadditions:\n- {type: http, identifier: a, uri: 'http://host/in?key=opens'}\n")
         done = weir_command("config", "show", "--config", path, env={"WEIR_SERVER_READER_THREADS": "3"})
         self.assertRegex(done.stdout, r"log\.level: warn +# \S*shown\.yaml:7\n")
         self.assertRegex(done.stdout, r"server\.reader_threads: 3 +# environment WEIR_SERVER_READER_THREADS\n")
         self.assertNotIn("sesame", done.stdout)
-        self.assertNotIn("word", done.stdout)
         self.assertNotIn("opens", done.stdout)
-        self.assertIn("http://(hidden)@host/in?(hidden)", done.stdout)
+        self.assertIn("http://host/in?(hidden)", done.stdout)
         self.assertNotIn("store.streams_max", done.stdout)
         effective = weir_command("config", "show", "--effective", "--config", path)
         self.assertRegex(effective.stdout, r"store\.streams_max: 10000 +# default\n")
+        path.write_text(path.read_text().replace("//host", "//me:word@host"))
+        refused = weir_command("validate", path)
+        self.assertIn("additions[0]: the URI contains user information", refused.stdout + refused.stderr)
+        self.assertNotIn("word", refused.stdout + refused.stderr)
