@@ -22,7 +22,10 @@ namespace weir::destination {
 namespace {
 
 constexpr std::size_t kHeaderBytesMax = 65'536;  // reliability.md E6
-constexpr std::size_t kIdleHandlesMax = 16;      // more than workers are useless
+// An endpoint, a key and an upload's id of 1024 bytes each, of which every byte may take three
+// characters. What clients and configuration name is checked where it comes in.
+constexpr std::size_t kRequestUrlBytesMax = 16'384;
+constexpr std::size_t kIdleHandlesMax = 16;  // more than workers are useless
 constexpr long kConnectionsPerHandle = 4;
 constexpr std::int64_t kSlowestBytesPerSecond = 16'384;
 
@@ -240,7 +243,9 @@ HeaderList header_list(const HttpRequest& request) {
   bool has_type = false;
   for (const HttpHeader& header : request.headers) {
     has_type = has_type || same_name(header.name, "Content-Type");
-    append(list, header.value.empty() ? header.name + ";" : header.name + ": " + header.value);
+    // curl leaves out a header that has nothing but blanks behind its colon; it may be signed.
+    append(list,
+           trimmed(header.value).empty() ? header.name + ";" : header.name + ": " + header.value);
   }
   // No waiting for "100 Continue", and no content type that curl makes up.
   append(list, "Expect:");
@@ -331,7 +336,7 @@ class CurlTransport final : public HttpTransport {
         clock_(clock) {}
 
   HttpResponse send(const HttpRequest& request, std::stop_token stop) override {
-    const auto url = parse_url(request.url);
+    const auto url = parse_url(request.url, kRequestUrlBytesMax);
     if (!url) {
       HttpResponse response;
       response.error = url.error().what;

@@ -92,6 +92,37 @@ TEST_F(CurlTransportTest, SendsTheRequestAsGivenAndReadsTheWholeAnswer) {
   EXPECT_EQ(seen.find("Expect"), std::string::npos);
 }
 
+// A key of S3 in characters that take nine each, and an upload's id behind it.
+TEST_F(CurlTransportTest, AddressesMayBeAsLongAsKeysMakeThem) {
+  std::string key;
+  while (key.size() < 3072) key += "%C3%A9";
+  std::string seen;
+  RawServer server([&](Peer& peer, int) {
+    seen = peer.request();
+    peer.send(kOk);
+  });
+  const std::string target = "/bucket/" + key + "?partNumber=1&uploadId=" + std::string(3072, 'u');
+  const HttpResponse response = post(server.url(target));
+  EXPECT_TRUE(response.complete()) << response.error;
+  EXPECT_TRUE(seen.starts_with("POST " + target + " HTTP/1.1\r\n"));
+  const HttpResponse refused = post(server.url("/" + std::string(16'384, 'a')));
+  EXPECT_EQ(refused.status, 0);
+  EXPECT_NE(refused.error.find("longer than 16384 bytes"), std::string::npos) << refused.error;
+}
+
+TEST_F(CurlTransportTest, AHeaderThatIsBlankIsSentAllTheSame) {
+  headers = {{"X-Empty", ""}, {"X-Blank", " \t "}, {"X-Full", " a  b "}};
+  std::string seen;
+  RawServer server([&](Peer& peer, int) {
+    seen = peer.request();
+    peer.send(kOk);
+  });
+  EXPECT_TRUE(post(server.url()).complete());
+  EXPECT_NE(seen.find("\r\nX-Empty:\r\n"), std::string::npos) << seen;
+  EXPECT_NE(seen.find("\r\nX-Blank:\r\n"), std::string::npos) << seen;
+  EXPECT_NE(seen.find("a  b"), std::string::npos) << seen;
+}
+
 TEST_F(CurlTransportTest, LargeBodiesNeedNoPermission) {
   std::size_t bytes = 0;
   bool expects = true;

@@ -135,6 +135,7 @@ TEST(UrlParsing, RefusesWhatClientsMustNotSend) {
     EXPECT_FALSE(parse_url(text)) << text;
   }
   EXPECT_FALSE(parse_url("http://h/" + std::string(2048, 'a')));
+  EXPECT_TRUE(parse_url("http://h/" + std::string(2048, 'a'), 3000));
   EXPECT_FALSE(parse_url("http://" + std::string(300, 'a') + "/"));
 }
 

@@ -8,16 +8,17 @@
 namespace weir::destination {
 namespace {
 
-constexpr std::size_t kUrlBytesMax = 2048;
-
 std::uint16_t default_port(std::string_view scheme) { return scheme == "https" ? 443 : 80; }
 
 tl::unexpected<Error> refuse(const char* why) {
   return fail(Errc::kInvalidArgument, std::string("the URI ") + why);
 }
 
-Result<void> check_characters(std::string_view text) {
-  if (text.size() > kUrlBytesMax) return refuse("is longer than 2048 bytes");
+Result<void> check_characters(std::string_view text, std::size_t bytes_max) {
+  if (text.size() > bytes_max) {
+    const std::string why = "is longer than " + std::to_string(bytes_max) + " bytes";
+    return refuse(why.c_str());
+  }
   for (const char c : text) {
     const auto byte = static_cast<unsigned char>(c);
     if (byte <= 0x20 || byte >= 0x7f) {
@@ -90,8 +91,8 @@ std::string Url::text() const {
   return out;
 }
 
-Result<Url> parse_url(std::string_view text) {
-  WEIR_RETURN_IF_ERROR(check_characters(text));
+Result<Url> parse_url(std::string_view text, std::size_t bytes_max) {
+  WEIR_RETURN_IF_ERROR(check_characters(text, bytes_max));
   const auto colon = text.find("://");
   if (colon == std::string_view::npos) return refuse("does not start with http:// or https://");
   Url url;

@@ -2,11 +2,14 @@
 
 #include "base/result.h"
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
 
 namespace weir::destination {
+
+inline constexpr std::size_t kUrlBytesMax = 2048;
 
 /// An absolute http or https address, taken apart.
 struct Url {
@@ -26,9 +29,9 @@ struct Url {
 };
 
 /// Reads `text`. Refuses other schemes, user information, a fragment, control characters, spaces,
-/// bytes outside ASCII, a port outside 1 to 65535, an empty host and more than 2048 bytes
-/// (reliability.md §4.6). Pure. Errors: kInvalidArgument, saying which of these it is, without
-/// repeating the text.
-Result<Url> parse_url(std::string_view text);
+/// bytes outside ASCII, a port outside 1 to 65535, an empty host and more than `bytes_max` bytes
+/// (reliability.md §4.6; only what weir put together itself may be longer). Pure. Errors:
+/// kInvalidArgument, saying which of these it is, without repeating the text.
+Result<Url> parse_url(std::string_view text, std::size_t bytes_max = kUrlBytesMax);
 
 }  // namespace weir::destination

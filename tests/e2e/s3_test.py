@@ -113,6 +113,75 @@ class S3Case(unittest.TestCase):
         self.assertIn("NoSuchBucket", self.statuses(2)[-1]["message"])
         self.assertNotIn("leak", self.swift.keys("bucket"))
 
+    def test_the_longest_key_in_characters_of_nine(self):
+        key = "é" * 512  # 1,024 bytes, 3,072 in an address
+        self.start()
+        self.client.create("uploads", exportDefinition=executor())
+        small = self.file("small", 1000)
+        self.task("small", key)
+        self.assertEqual(self.ended(0), [IN_PROGRESS, SUCCESS])
+        self.assertEqual(self.swift.object("bucket", key), small)
+
+    def test_the_longest_key_and_a_long_id_in_parts(self):
+        # Swift names its parts by the key and has no room for that behind one of 1,024 bytes.
+        answers = {
+            "create": (200, b"<InitiateMultipartUploadResult><UploadId>" + b"+" * 600 +
+                       b"</UploadId></InitiateMultipartUploadResult>"),
+            "part": (200, b"", {"ETag": '"x"'}),
+            "complete": (200, b"<CompleteMultipartUploadResult><ETag>x</ETag>"
+                         b"</CompleteMultipartUploadResult>")}
+        with Gate(self.swift) as gate:
+            gate.before = answers.get
+            self.start(gate.url)
+            self.client.create("uploads", exportDefinition=executor())
+            self.file("large", 6 * MIB)
+            self.task("large", "é" * 512)
+            self.assertEqual(self.ended(0), [IN_PROGRESS, SUCCESS])
+            self.assertEqual(gate.seen, ["create", "part", "part", "complete"])
+
+    def test_metadata_may_be_blank(self):
+        self.start()
+        self.client.create("uploads", exportDefinition=executor())
+        self.file("small", 10)
+        for number, value in enumerate(("", " ", "  a   b ")):
+            with self.subTest(value):
+                self.task("small", f"blank/{number}", userMetadata={"note": value, "site": "7"})
+                self.assertEqual(self.ended(number), [IN_PROGRESS, SUCCESS])
+                kept = self.swift.client.head_object(Bucket="bucket", Key=f"blank/{number}")["Metadata"]
+                self.assertEqual(kept.get("note", "").split(), value.split())
+                self.assertEqual(kept["site"], "7")
+
+    def test_two_streams_that_are_each_others_status_stream_come_to_an_end(self):
+        self.start()
+        self.client.create("uploads", exportDefinition=executor())
+        back = executor()
+        back["s3TaskExecutor"][0]["statusConfig"]["statusStreamName"] = "uploads"
+        self.client.update("status", exportDefinition=back)
+        self.client.append("uploads", b"this is no JSON")
+        eventually("its status was looked at", lambda: self.client.describe("status")["exportStatuses"][0][
+            "lastExportedSequenceNumber"] == 0)
+        self.assertEqual([m["status"] for m in self.statuses(0)], [FAILURE])
+        self.assertEqual(len(self.client.read_all("status")), 1)
+        self.assertEqual(len(self.client.read_all("uploads")), 1)
+
+    def test_a_file_that_becomes_a_secret_is_read_by_no_task(self):
+        self.start()
+        self.client.create("uploads", exportDefinition=executor())
+        self.file("token", 10)
+        self.file("other", 10)
+        self.weir.config["additions"] = [{
+            "on_streams": "none", "type": "http", "identifier": "h", "uri": "http://127.0.0.1:9/",
+            "http": {"bearer_token_file": str(self.files / "token")}}]
+        self.weir.config_file()
+        ran = weir_command("reload", "--admin-port", self.weir.admin_port,
+                           "--admin-token-file", str(self.weir.store / "admin-token"))
+        self.assertEqual(ran.returncode, 0, ran.stderr)
+        self.task("token", "leak")
+        self.task("other", "other")
+        self.assertEqual(self.ended(1), [IN_PROGRESS, SUCCESS])
+        self.assertEqual(self.ended(0)[-1], FAILURE)
+        self.assertNotIn("leak", self.swift.keys("bucket"))
+
     def test_streams_side_by_side(self):
         self.start()
         for name in ("one", "two", "three"):

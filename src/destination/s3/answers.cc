@@ -10,6 +10,9 @@ namespace {
 
 using exporter::FailureClass;
 
+// Those of S3 have about 130. It becomes part of addresses.
+constexpr std::size_t kUploadIdBytesMax = 1024;
+
 struct Row {
   std::string_view code;
   FailureClass failure;
@@ -161,7 +164,7 @@ Result<std::string> read_upload_id(std::string_view body) {
   pugi::xml_document document;
   if (parse(body, document)) {
     auto id = text_of(document.child("InitiateMultipartUploadResult"), "UploadId");
-    if (!id.empty()) return id;
+    if (!id.empty() && id.size() <= kUploadIdBytesMax) return id;
   }
   return fail(Errc::kCorrupt, "the answer names no upload");
 }
