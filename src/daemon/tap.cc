@@ -1,5 +1,7 @@
 #include "daemon/tap.h"
 
+#include "exporter/wrapped_destination.h"
+
 #include <algorithm>
 #include <atomic>
 #include <utility>
@@ -71,33 +73,19 @@ struct Taps::Shared {
 
 // Passes everything on, and shows what became of each batch. A delivery that hangs may end after
 // everything else has, so it owns what it needs.
-class Taps::Tapped final : public exporter::Destination {
+class Taps::Tapped final : public exporter::WrappedDestination {
  public:
   Tapped(std::unique_ptr<exporter::Destination> inner, std::shared_ptr<Shared> shared,
          std::string name)
-      : inner_(std::move(inner)), shared_(std::move(shared)), name_(std::move(name)) {}
+      : WrappedDestination(std::move(inner)), shared_(std::move(shared)), name_(std::move(name)) {}
 
-  [[nodiscard]] Limits limits() const override { return inner_->limits(); }
   exporter::Outcome deliver(const exporter::Batch& batch, std::stop_token stop) override {
-    auto outcome = inner_->deliver(batch, std::move(stop));
+    auto outcome = WrappedDestination::deliver(batch, std::move(stop));
     if (shared_->count.load(std::memory_order_relaxed) > 0) shared_->show(batch, outcome, name_);
     return outcome;
   }
-  [[nodiscard]] bool prepares() const override { return inner_->prepares(); }
-  std::unique_ptr<exporter::Preparation> prepare(
-      const exporter::Batch& batch, std::unique_ptr<exporter::Preparation> old) override {
-    return inner_->prepare(batch, std::move(old));
-  }
-  [[nodiscard]] Instant idle_deadline() const override { return inner_->idle_deadline(); }
-  void on_idle(std::stop_token stop) override { inner_->on_idle(std::move(stop)); }
-  [[nodiscard]] bool wants_farewell() const override { return inner_->wants_farewell(); }
-  void farewell(const exporter::Farewell& farewell, std::stop_token stop) override {
-    inner_->farewell(farewell, std::move(stop));
-  }
-  [[nodiscard]] std::string host() const override { return inner_->host(); }
 
  private:
-  const std::unique_ptr<exporter::Destination> inner_;
   const std::shared_ptr<Shared> shared_;
   const std::string name_;
 };

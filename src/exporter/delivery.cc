@@ -189,7 +189,12 @@ class Visit {
 
 Delivery visit_idle(const Job& job) {
   try {
-    job.destination->on_idle(job.stop);
+    if (job.moved) job.destination->moved();
+    if (job.passed) {
+      job.destination->passed(job.grant.from, job.stop);
+    } else {
+      job.destination->on_idle(job.stop);
+    }
     Delivery delivery;
     delivery.idle_deadline = job.destination->idle_deadline();
     return delivery;
@@ -227,6 +232,8 @@ Delivery run_job(const Job& job, Lookahead* lookahead, const Rest* rest) {
     delivery.outcome = Outcome::retry(failure, std::move(why));
   };
   try {
+    if (job.moved) job.destination->moved();
+    if (job.forgive_refusals) job.destination->forgive_refusals();
     delivery = Visit(job, lookahead, rest).run();
     delivery.idle_deadline = job.destination->idle_deadline();
   } catch (const std::exception& problem) {

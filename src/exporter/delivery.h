@@ -46,6 +46,12 @@ struct Job {
   /// Only `Destination::farewell` is called, with `left_behind` or what is found in `log`.
   bool farewell = false;
   std::shared_ptr<Farewell> left_behind;
+  /// Before anything is delivered `Destination::moved` is called,
+  bool moved = false;
+  /// or `Destination::forgive_refusals`.
+  bool forgive_refusals = false;
+  /// Of an idle visit: instead of `on_idle`, `Destination::passed` is called with `grant.from`.
+  bool passed = false;
   std::string note;
   std::string stream_name;
   std::string identifier;

@@ -131,8 +131,10 @@ struct Outcome {
 
 /// What an export that is removed leaves behind.
 struct Farewell {
-  Batch pending;           ///< the newest messages that were never delivered
-  std::int64_t older = 0;  ///< how many more there are before them
+  /// The first message that was never delivered, and the newest. Where they are large together the
+  /// older ones come without their payload.
+  Batch pending;
+  std::int64_t older = 0;  ///< how many more there are in between
   std::string note;        ///< what the export had noted; its store is gone
 };
 
@@ -183,8 +185,24 @@ class Destination {
   // By value as in `deliver`: those that override it may keep it.
   virtual void on_idle(std::stop_token) {}  // NOLINT(performance-unnecessary-value-param)
 
-  /// True if `farewell` has something to do.
+  /// A person (or the definition) moved the position: what was done before does not count, and the
+  /// next `deliver` may bring any message, also one that was delivered or refused. Called on a
+  /// worker before that. The note of one that keeps notes was marked (`kMovedMark`), and nothing
+  /// was noted since.
+  virtual void moved() {}
+
+  /// A person wants what was refused for good to be tried again. Called as `moved` is.
+  virtual void forgive_refusals() {}
+
+  /// True if it keeps notes, so that `farewell` and `passed` have something to do.
   [[nodiscard]] virtual bool wants_farewell() const { return false; }
+
+  /// Messages below `next` will not come any more although they were not delivered: retention
+  /// removed them, or the position was moved beyond them. Called on a worker, never beside
+  /// `deliver`; where the next `deliver` is sooner, that is how it learns of it. Blocks as
+  /// `deliver` may.
+  // NOLINTNEXTLINE(performance-unnecessary-value-param): by value as in `deliver`
+  virtual void passed(SequenceNumber /*next*/, std::stop_token) {}
 
   /// The export or its stream was removed. Called once at most, on a worker, behind the last
   /// `deliver`; not when weir merely stops. Blocks as `deliver` may.

@@ -21,6 +21,8 @@ namespace {
 
 using Steady = std::chrono::steady_clock;
 
+// Who was removed a moment ago has so long to tell what becomes of its tasks.
+constexpr auto kFarewellsEndWithin = std::chrono::milliseconds(3'000);
 // Deliveries honour their stop token within 5 s; then there is a moment left for the positions.
 constexpr auto kDeliveriesEndWithin = std::chrono::milliseconds(4'500);
 constexpr auto kPositionsSavedWithin = std::chrono::milliseconds(5'500);
@@ -55,8 +57,16 @@ class Core final : public Hands {
     }
     const auto since = Steady::now();
     scheduler_.stop_granting();
-    hear_until(since + kDeliveriesEndWithin,
-               [this] { return scheduler_.deliveries_under_way() == 0; });
+    // A removal that was answered already may still be on its way here.
+    for (auto& news : mailbox_.wait(Instant{}, clock_)) news(scheduler_);
+    const auto all_ended = [this] { return scheduler_.deliveries_under_way() == 0; };
+    hear_until(since + kFarewellsEndWithin, all_ended);
+    scheduler_.stop_farewells();
+    hear_until(since + kDeliveriesEndWithin, all_ended);
+    if (scheduler_.farewells_left() > 0) {
+      log::warn("Stopped before all removed exports had told what becomes of their tasks.",
+                {{"exports", scheduler_.farewells_left()}});
+    }
     scheduler_.save_all();
     hear_until(since + kPositionsSavedWithin, [this] {
       // A save that was under way may have been of an older position.

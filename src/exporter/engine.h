@@ -59,7 +59,7 @@ struct ExportView {
   bool paused = false;                        ///< by a person
   std::int64_t skipped_messages = 0;          ///< refused for good by the destination, and dropped
   std::int64_t set_aside_messages = 0;        ///< refused for good, and kept as dead letters
-  std::int64_t lost_messages = 0;             ///< removed by retention before they were exported
+  std::int64_t lost_messages = 0;  ///< removed by retention or moved past before they were exported
 };
 
 /// What a person may ask of one export.
@@ -70,9 +70,18 @@ struct Order {
     kMove,      ///< go on at `to`, in either direction
     kRetryNow,  ///< do not wait any longer after a failure
   };
+  /// Where kMove goes. The end is the one of what is on stable storage: a position behind it could
+  /// point at other messages after a crash.
+  enum class Place : std::uint8_t {
+    kNumber,       ///< message `to`
+    kNumberOrEnd,  ///< the same, or the end if `to` is not on stable storage yet
+    kStart,        ///< the oldest message
+    kBeforeEnd,    ///< `to` messages before the newest, but not behind the end
+  };
   Kind kind = Kind::kPause;
   SequenceNumber to;       ///< kMove
   bool confirmed = false;  ///< kMove: messages may be sent twice, or not at all
+  Place place = Place::kNumber;
 };
 
 /// Runs all exports: one scheduler thread, a pool of workers, strict priority, one delivery at a
@@ -120,8 +129,9 @@ class Engine {
   virtual void when_settled(StreamId id, std::function<void(const Result<void>&)> done) = 0;
   /// Calls `done`, on a thread of the engine, when the order is carried out and stored (D1), with a
   /// sentence that says what was done. Not called when weir has stopped. Errors: kNotFound (no such
-  /// export), kInvalidArgument (`to` is not in the stream), kConflict (only with `confirmed`; the
-  /// text says what it would repeat or skip), kUnavailable (not in this state), kIo, kCancelled.
+  /// export), kInvalidArgument (`to` is not in the stream, or not yet stored), kConflict (only with
+  /// `confirmed`; the text says what it would repeat or skip), kUnavailable (not in this state),
+  /// kIo, kCancelled.
   virtual void give_order(StreamId id, const std::string& identifier, const Order& order,
                           std::function<void(const Result<std::string>&)> done) = 0;
   /// The stream is about to be removed: its undelivered messages are read, for exports that tell

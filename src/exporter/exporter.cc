@@ -153,13 +153,18 @@ void Exporter::resume(Instant now) {
   refresh(now);
 }
 
-void Exporter::move_to(SequenceNumber to, Instant now) {
+std::int64_t Exporter::move_to(SequenceNumber to, Instant now) {
+  const std::int64_t passed = undelivered_below(to);
+  lost_ += passed;
   place(to);
   end_ = std::max(end_, to);
   marks_.clear();
   fresh_ = false;
   forgive();
+  error_message_.clear();
+  last_failure_ = FailureClass::kNone;
   refresh(now);
+  return passed;
 }
 
 void Exporter::retry_now(Instant now) {
@@ -419,15 +424,16 @@ void Exporter::place(SequenceNumber next) {
   ++revision_;
 }
 
+std::int64_t Exporter::undelivered_below(SequenceNumber number) const {
+  const auto refused = std::lower_bound(resend_.begin(), resend_.end(), number) - resend_.begin();
+  return refused + std::max<std::int64_t>(0, number - tried_end_);
+}
+
 std::int64_t Exporter::drop_below(SequenceNumber oldest) {
   if (next_ >= oldest) return 0;
-  const auto first_kept = std::lower_bound(resend_.begin(), resend_.end(), oldest);
-  std::int64_t lost = first_kept - resend_.begin();
-  resend_.erase(resend_.begin(), first_kept);
-  if (tried_end_ < oldest) {
-    lost += oldest - tried_end_;
-    tried_end_ = oldest;
-  }
+  const std::int64_t lost = undelivered_below(oldest);
+  resend_.erase(resend_.begin(), std::lower_bound(resend_.begin(), resend_.end(), oldest));
+  tried_end_ = std::max(tried_end_, oldest);
   move_position(resend_.empty() ? tried_end_ : resend_.front());
   // What was removed before this export existed (or chose its start) was never its to lose.
   if (fresh_) return 0;

@@ -75,8 +75,9 @@ class Exporter {
   void pause(Instant now);
   void resume(Instant now);
   /// Goes on at `to`, a number of the log or its end, whatever was delivered. What a delivery under
-  /// way comes to does not count any more.
-  void move_to(SequenceNumber to, Instant now);
+  /// way comes to does not count any more, and an error that stood before is forgotten. Returns how
+  /// many messages it passes that were not delivered; they count as lost.
+  std::int64_t move_to(SequenceNumber to, Instant now);
   /// Ends the wait after a failure.
   void retry_now(Instant now);
 
@@ -157,6 +158,7 @@ class Exporter {
   [[nodiscard]] std::int64_t skipped_messages() const { return skipped_; }
   /// Refused for good and kept as dead letters.
   [[nodiscard]] std::int64_t set_aside_messages() const { return set_aside_; }
+  /// Passed without being sent: removed by retention, or moved past by a person.
   [[nodiscard]] std::int64_t lost_messages() const { return lost_; }
   [[nodiscard]] bool resending() const { return !resend_.empty(); }
 
@@ -179,6 +181,7 @@ class Exporter {
   void forget_marks();
   void reposition(std::int64_t start);
   void place(SequenceNumber next);
+  [[nodiscard]] std::int64_t undelivered_below(SequenceNumber number) const;
   std::int64_t drop_below(SequenceNumber oldest);
   void forgive();
   void forget_failures();

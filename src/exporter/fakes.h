@@ -125,7 +125,11 @@ class Log final : public stream::LogReader {
   }
   [[nodiscard]] std::int64_t bytes_from(SequenceNumber from) const override {
     constexpr std::int64_t kAbout = 20;
-    return std::max<std::int64_t>(0, durable_end() - std::max(from, oldest())) * kAbout;
+    const SequenceNumber end = durable_end();
+    from = std::min(std::max(from, oldest()), end);
+    const auto large_below = [](SequenceNumber number) { return (number.value() + 42) / 50; };
+    return (end - from) * kAbout +
+           (large_below(end) - large_below(from)) * static_cast<std::int64_t>(large_bytes_);
   }
   [[nodiscard]] std::int64_t append_ms_near(SequenceNumber from) const override {
     const MutexLock lock(mutex_);
@@ -219,6 +223,18 @@ class ScriptedDestination final : public Destination {
     return script_(batch, stop);
   }
   [[nodiscard]] std::string host() const override { return host_; }
+  void moved() override {
+    if (on_moved) on_moved();
+  }
+  void forgive_refusals() override {
+    if (on_forgive_refusals) on_forgive_refusals();
+  }
+
+  [[nodiscard]] bool wants_farewell() const override { return keeps_notes; }
+
+  std::function<void()> on_moved;
+  std::function<void()> on_forgive_refusals;
+  bool keeps_notes = false;
 
  private:
   Script script_;

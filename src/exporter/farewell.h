@@ -9,10 +9,14 @@
 
 namespace weir::exporter {
 
-/// Reads the newest of the messages from `next` on, at most `kFarewellMessagesMax` of them and
-/// `kFarewellBytesMax` together. What cannot be read is left out. Blocks: on disk.
+/// Reads the message `next` and the newest of those behind it, at most `kFarewellMessagesMax`. The
+/// newest have their payload as far as `kFarewellBytesMax` reach for all. What cannot be read is
+/// left out. Blocks: on disk.
 std::shared_ptr<Farewell> read_farewell(const std::string& stream_name,
                                         const std::string& identifier, stream::LogReader& log,
                                         SequenceNumber next);
+
+/// The same without the payloads: it takes little memory.
+std::shared_ptr<Farewell> without_payloads(const Farewell& farewell);
 
 }  // namespace weir::exporter

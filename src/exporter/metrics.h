@@ -53,9 +53,9 @@ inline constexpr Descriptor kExportSkipped{"weir_exporter_export_skipped_message
 inline constexpr Descriptor kExportDeadLetters{
     "weir_exporter_export_dead_letters_total", Type::kCounter, "stream,export,type",
     "Messages its destination refused for good and that were kept as dead letters."};
-inline constexpr Descriptor kExportLost{"weir_exporter_export_lost_messages_total", Type::kCounter,
-                                        "stream,export,type",
-                                        "Messages removed by retention before it exported them."};
+inline constexpr Descriptor kExportLost{
+    "weir_exporter_export_lost_messages_total", Type::kCounter, "stream,export,type",
+    "Messages it passed without sending them: removed by retention, or moved past by a person."};
 inline constexpr Descriptor kLagMessages{"weir_exporter_lag_messages", Type::kGauge,
                                          "stream,export,type",
                                          "Durable messages it has not delivered yet."};

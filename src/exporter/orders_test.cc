@@ -23,6 +23,7 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 using namespace std::chrono_literals;
 using Kind = Order::Kind;
+using Place = Order::Place;
 
 TEST(PausedExport, GrantsNothingUntilItIsResumed) {
   Bench bench;
@@ -102,6 +103,29 @@ TEST(MovedExport, WhatWasToBeSentAgainIsForgotten) {
   EXPECT_EQ(grant.from, seq(2));
 }
 
+TEST(MovedExport, WhatItWillNotSendCountsAsLostAndWhatItHadSentDoesNot) {
+  Bench bench;
+  bench.log(0, 20);
+  bench.deliver(mixed({bench::kYes, bench::kAgain, bench::kYes, bench::kYes, bench::kAgain}), 5);
+  EXPECT_EQ(bench.exporter.move_to(seq(8), bench.now), 5) << "1, 4 and 5 to 7";
+  EXPECT_EQ(bench.exporter.lost_messages(), 5);
+  EXPECT_EQ(bench.exporter.move_to(seq(0), bench.now), 0) << "back";
+  EXPECT_EQ(bench.exporter.lost_messages(), 5);
+  bench.log(10, 20);
+  EXPECT_EQ(bench.exporter.lost_messages(), 15) << "and retention's with them";
+}
+
+TEST(MovedExport, WhatStoodInItsWayIsNoLongerItsError) {
+  Bench bench;
+  bench.log(0, 1);
+  bench.deliver(Outcome::retry(FailureClass::kOperator, "message 0 blocks the export"), 1);
+  ASSERT_FALSE(bench.exporter.status().error_message.empty());
+  bench.exporter.move_to(seq(1), bench.now);
+  EXPECT_EQ(bench.exporter.state(), State::kIdle);
+  EXPECT_EQ(bench.exporter.status().error_message, "");
+  EXPECT_EQ(bench.exporter.last_failure(), FailureClass::kNone);
+}
+
 TEST(SetAside, CountsApartFromWhatWasDropped) {
   Bench bench;
   bench.log(0, 3);
@@ -137,13 +161,17 @@ class Orders : public ::testing::Test, public Hands {
         Scheduler::Environment{clock_,
                                [this](const ExportSpec&) -> Result<std::unique_ptr<Destination>> {
                                  if (!broken_.empty()) return fail(Errc::kInvalidArgument, broken_);
-                                 return std::make_unique<fake::ScriptedDestination>(
+                                 auto made = std::make_unique<fake::ScriptedDestination>(
                                      [this](const Batch& batch, const std::stop_token&) {
                                        for (const auto& message : batch.messages()) {
                                          sent_.push_back(message.sequence.value());
                                        }
                                        return answer_;
                                      });
+                                 made->keeps_notes = keeps_notes_;
+                                 made->on_moved = [this] { ++moves_told_; };
+                                 made->on_forgive_refusals = [this] { ++pardons_told_; };
+                                 return made;
                                },
                                *this, filter_, *board_, reporter_, 1});
     board_->set(StreamId(1), "pumps", log_, {{config("cloud"), true}}, cursors_->load());
@@ -172,14 +200,21 @@ class Orders : public ::testing::Test, public Hands {
     }
   }
   void order(Kind kind, std::int64_t to = 0, bool confirmed = false,
-             const std::string& identifier = "cloud") {
+             const std::string& identifier = "cloud", Place place = Place::kNumber) {
     answered_.reset();
-    scheduler_->give_order(StreamId(1), identifier, {kind, seq(to), confirmed},
+    scheduler_->give_order(StreamId(1), identifier, {kind, seq(to), confirmed, place},
                            [this](const Result<std::string>& words) { answered_ = words; });
   }
   // Carries an order out completely; its words or its error.
   std::string say(Kind kind, std::int64_t to = 0, bool confirmed = false) {
     order(kind, to, confirmed);
+    return words();
+  }
+  std::string move_to(Place place, std::int64_t to = 0, bool confirmed = true) {
+    order(Kind::kMove, to, confirmed, "cloud", place);
+    return words();
+  }
+  std::string words() {
     scheduler_->run_once();
     save();
     if (!answered_) return "(no answer)";
@@ -201,6 +236,9 @@ class Orders : public ::testing::Test, public Hands {
   std::string broken_;
   Outcome answer_ = Outcome::delivered();
   std::vector<std::int64_t> sent_;
+  bool keeps_notes_ = false;
+  int moves_told_ = 0;
+  int pardons_told_ = 0;
   std::optional<Result<std::string>> answered_;
   std::optional<Errc> code_;
 };
@@ -266,6 +304,104 @@ TEST_F(Orders, AMovedExportDoesNotTrustWhatItNotedBefore) {
   EXPECT_EQ(cursors_->note("cloud"), "all before 7 is done") << "it goes on by itself";
 }
 
+TEST_F(Orders, NothingIsSentAfterAMoveBeforeItIsStored) {
+  keeps_notes_ = true;
+  start();
+  run_jobs();
+  save();
+  sent_.clear();
+  order(Kind::kMove, 17, true);
+  run_jobs();
+  EXPECT_TRUE(sent_.empty());
+  cursors_->fail_saves(true);
+  save();
+  run_jobs();
+  EXPECT_TRUE(sent_.empty());
+  cursors_->fail_saves(false);
+  clock_.advance(2s);
+  scheduler_->run_once();
+  save();
+  run_jobs();
+  EXPECT_THAT(sent_, ElementsAre(17, 18, 19));
+  EXPECT_EQ(moves_told_, 1) << "before anything is delivered from there";
+}
+
+TEST_F(Orders, WhoKeepsNoNotesGoesOnWhileAMoveCannotBeStored) {
+  run_jobs();
+  save();
+  sent_.clear();
+  cursors_->fail_saves(true);
+  order(Kind::kMove, 17, true);
+  save();
+  run_jobs();
+  EXPECT_THAT(sent_, ElementsAre(17, 18, 19));
+}
+
+TEST_F(Orders, AMoveIsStoredWhenTheDeliveryUnderWayHasEnded) {
+  keeps_notes_ = true;
+  start();
+  scheduler_->run_once();
+  ASSERT_EQ(jobs_.size(), 1U);
+  order(Kind::kMove, 5, true);
+  EXPECT_TRUE(jobs_.front().stop.stop_requested());
+  scheduler_->run_once();
+  save();
+  EXPECT_FALSE(answered_) << "what it notes now is of the old position";
+  const Job job = jobs_.front();
+  jobs_.clear();
+  scheduler_->delivered(job.id, run_job(job));
+  ASSERT_TRUE(cursors_->save_note("cloud", "all before 20 is done"));
+  scheduler_->run_once();
+  EXPECT_TRUE(jobs_.empty());
+  save();
+  ASSERT_TRUE(answered_);
+  EXPECT_EQ(cursors_->find("cloud")->next, seq(5));
+  EXPECT_EQ(cursors_->note("cloud"), "!all before 20 is done");
+}
+
+TEST_F(Orders, AMoveIsStoredAtAStopAlsoBesideADeliveryThatHangs) {
+  scheduler_->run_once();
+  ASSERT_EQ(jobs_.size(), 1U);
+  order(Kind::kMove, 5, true);
+  scheduler_->stop_granting();
+  scheduler_->save_all();
+  save();
+  EXPECT_EQ(cursors_->find("cloud")->next, seq(5));
+}
+
+TEST_F(Orders, AStartThatTheDefinitionMovesIsAMoveToo) {
+  keeps_notes_ = true;
+  start();
+  run_jobs();
+  save();
+  ASSERT_TRUE(cursors_->save_note("cloud", "all before 20 is done"));
+  auto moved = config("cloud");
+  moved.start_sequence_number = 12;
+  sent_.clear();
+  scheduler_->set_exports(StreamId(1), "pumps", log_, cursors_, {{moved, true}}, log_->oldest(),
+                          log_->durable_end());
+  run_jobs();
+  EXPECT_TRUE(sent_.empty()) << "not before it is stored";
+  save();
+  EXPECT_EQ(cursors_->note("cloud"), "!all before 20 is done");
+  run_jobs();
+  EXPECT_EQ(sent_.front(), 12);
+  EXPECT_EQ(moves_told_, 1);
+}
+
+TEST_F(Orders, WhoseMessageIsRefusedBeginsAnewWithItWhenSomebodySaysSo) {
+  answer_ = Outcome::retry(FailureClass::kOperator, "message 0 blocks the export");
+  run_jobs();
+  ASSERT_EQ(view().state, State::kBackoff);
+  EXPECT_THAT(say(Kind::kMove, 0), HasSubstr("begin anew with message 0"));
+  EXPECT_EQ(code_, Errc::kConflict);
+  EXPECT_THAT(say(Kind::kMove, 0, true), HasSubstr("goes on at message 0"));
+  answer_ = Outcome::delivered();
+  run_jobs();
+  EXPECT_EQ(moves_told_, 1);
+  EXPECT_THAT(say(Kind::kMove, 20, true), HasSubstr("already"));
+}
+
 TEST_F(Orders, GoingForwardLeavesOutOnlyWhenConfirmedAndIsCounted) {
   say(Kind::kPause);
   EXPECT_THAT(say(Kind::kMove, 18), HasSubstr("never send the 18 messages from 0 to 17"));
@@ -278,6 +414,7 @@ TEST_F(Orders, GoingForwardLeavesOutOnlyWhenConfirmedAndIsCounted) {
 }
 
 TEST_F(Orders, OnlyPlacesOfTheStreamAreTaken) {
+  say(Kind::kPause);
   log_->remove_below(5);
   for (const std::int64_t to : {-1, 4, 21}) {
     EXPECT_THAT(say(Kind::kMove, to, true), HasSubstr("holds 5 to 19, and 20 is the end"));
@@ -285,6 +422,36 @@ TEST_F(Orders, OnlyPlacesOfTheStreamAreTaken) {
   }
   EXPECT_THAT(say(Kind::kMove, 5, true), HasSubstr("already"));
   EXPECT_THAT(say(Kind::kMove, 20, true), HasSubstr("goes on at message 20"));
+}
+
+TEST_F(Orders, TheEndIsThatOfWhatIsStoredEvenWhileProgramsAppend) {
+  say(Kind::kPause);
+  log_->hold_durable();
+  log_->append(10);
+  EXPECT_THAT(move_to(Place::kBeforeEnd, 0, false), HasSubstr("the 20 messages from 0 to 19"));
+  EXPECT_THAT(move_to(Place::kBeforeEnd), HasSubstr("goes on at message 20; it stood at 0"));
+  EXPECT_THAT(move_to(Place::kBeforeEnd, 3), HasSubstr("at message 20 already"))
+      << "the last three are not stored yet, and will be sent";
+  EXPECT_THAT(move_to(Place::kNumberOrEnd, 27), HasSubstr("at message 20 already"));
+  EXPECT_THAT(move_to(Place::kBeforeEnd, 12), HasSubstr("goes on at message 18"));
+  EXPECT_THAT(move_to(Place::kBeforeEnd, 1000), HasSubstr("goes on at message 0"));
+  EXPECT_THAT(move_to(Place::kNumberOrEnd, 31), HasSubstr("holds 0 to 29, and 30 is the end"));
+  log_->sync();
+  EXPECT_THAT(move_to(Place::kBeforeEnd, 3), HasSubstr("goes on at message 27; it stood at 0"));
+  log_->remove_below(5);
+  EXPECT_THAT(move_to(Place::kStart), HasSubstr("goes on at message 5; it stood at 27"));
+}
+
+TEST_F(Orders, AMessageThatIsNotStoredYetIsNotCalledMissing) {
+  log_->hold_durable();
+  log_->append(10);
+  for (const std::int64_t to : {21, 30}) {
+    EXPECT_THAT(say(Kind::kMove, to, true),
+                AllOf(HasSubstr("no place to go on at yet"), HasSubstr("before message 20"),
+                      HasSubstr("stable storage"), Not(HasSubstr("empty"))));
+    EXPECT_EQ(code_, Errc::kInvalidArgument);
+  }
+  EXPECT_THAT(say(Kind::kMove, 31, true), HasSubstr("holds 0 to 29, and 30 is the end"));
 }
 
 TEST_F(Orders, RetryNowEndsAWaitHoweverLong) {
@@ -300,7 +467,24 @@ TEST_F(Orders, RetryNowEndsAWaitHoweverLong) {
   EXPECT_EQ(say(Kind::kRetryNow), "it tries now");
   run_jobs();
   EXPECT_EQ(sent_.size(), 20U);
+  EXPECT_EQ(pardons_told_, 1) << "what it refused is tried as well";
   EXPECT_THAT(say(Kind::kRetryNow), HasSubstr("it is idle"));
+}
+
+TEST_F(Orders, RetryNowWhileATryIsUnderWayIsFollowedByOneMore) {
+  answer_ = Outcome::retry(FailureClass::kOperator, "no");
+  scheduler_->run_once();
+  ASSERT_EQ(jobs_.size(), 1U);
+  EXPECT_EQ(say(Kind::kRetryNow), "it tries now");
+  const Job under_way = std::move(jobs_.front());
+  jobs_.pop_front();
+  scheduler_->delivered(under_way.id, run_job(under_way));
+  EXPECT_EQ(pardons_told_, 0) << "it had begun before";
+  scheduler_->run_once();
+  EXPECT_EQ(jobs_.size(), 1U) << "without a wait";
+  run_jobs();
+  EXPECT_EQ(pardons_told_, 1);
+  EXPECT_EQ(view().state, State::kBackoff) << "and then as ever";
 }
 
 TEST_F(Orders, RetryNowMakesABrokenDestinationAgain) {
@@ -323,6 +507,7 @@ TEST_F(Orders, WhatDoesNotExistIsNamed) {
   order(Kind::kPause, 0, false, "other");
   ASSERT_TRUE(answered_);
   EXPECT_EQ(answered_->error().code, Errc::kNotFound);
+  EXPECT_THAT(answered_->error().what, HasSubstr("it has cloud"));
   scheduler_->remove_stream(StreamId(1));
   order(Kind::kPause);
   EXPECT_EQ(answered_->error().code, Errc::kNotFound);

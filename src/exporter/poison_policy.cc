@@ -1,6 +1,7 @@
 #include "exporter/poison_policy.h"
 
 #include "base/log.h"
+#include "exporter/wrapped_destination.h"
 
 #include <algorithm>
 #include <utility>
@@ -35,32 +36,23 @@ void hold(Outcome& outcome, RecordOutcome& record, FailureClass failure, std::st
   outcome.error = record.reason;
 }
 
-class Guarded final : public Destination {
+class Guarded final : public WrappedDestination {
  public:
   Guarded(std::unique_ptr<Destination> inner, PoisonPolicy policy, std::string type,
           DeadLetters* letters, Clock& clock)
-      : inner_(std::move(inner)),
+      : WrappedDestination(std::move(inner)),
         policy_(std::move(policy)),
         type_(std::move(type)),
         letters_(letters),
         clock_(clock) {}
 
-  [[nodiscard]] Limits limits() const override { return inner_->limits(); }
-  [[nodiscard]] bool prepares() const override { return inner_->prepares(); }
-  std::unique_ptr<Preparation> prepare(const Batch& batch,
-                                       std::unique_ptr<Preparation> old) override {
-    return inner_->prepare(batch, std::move(old));
-  }
-  [[nodiscard]] Instant idle_deadline() const override { return inner_->idle_deadline(); }
-  void on_idle(std::stop_token stop) override { inner_->on_idle(std::move(stop)); }
-  [[nodiscard]] std::string host() const override { return inner_->host(); }
-  [[nodiscard]] bool wants_farewell() const override { return inner_->wants_farewell(); }
-  void farewell(const Farewell& farewell, std::stop_token stop) override {
-    inner_->farewell(farewell, std::move(stop));
+  // Elsewhere what was refused is settled as soon as its letter is written.
+  void forgive_refusals() override {
+    if (policy_.action == PoisonPolicy::Action::kBlock) WrappedDestination::forgive_refusals();
   }
 
   Outcome deliver(const Batch& batch, std::stop_token stop) override {
-    Outcome outcome = inner_->deliver(batch, stop);
+    Outcome outcome = WrappedDestination::deliver(batch, stop);
     const bool complete =
         outcome.records.empty() || outcome.records.size() == batch.messages().size();
     if (!complete || !any_rejected(outcome)) return outcome;
@@ -119,7 +111,6 @@ class Guarded final : public Destination {
     return letters_->keep(policy_.stream, letter, stop);
   }
 
-  const std::unique_ptr<Destination> inner_;
   const PoisonPolicy policy_;
   const std::string type_;
   DeadLetters* const letters_;

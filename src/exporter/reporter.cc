@@ -141,14 +141,16 @@ void Reporter::resumed(const std::string& stream, const Exporter& exporter) {
                                                {"next", exporter.next().value()}});
 }
 
-void Reporter::moved(const std::string& stream, const Exporter& exporter, SequenceNumber from) {
+void Reporter::moved(const std::string& stream, const Exporter& exporter, SequenceNumber from,
+                     std::int64_t passed) {
   const char* type = model::export_type_name(exporter.config().type);
-  metrics_.counter(metric::kLostMessages, {type, "moved"}).add(amount(exporter.next() - from));
+  metrics_.counter(metric::kLostMessages, {type, "moved"}).add(amount(passed));
   log::warn("The position of an export was moved by hand.",
             {{"stream", stream},
              {"destination", exporter.config().identifier},
              {"from", from.value()},
-             {"next", exporter.next().value()}});
+             {"next", exporter.next().value()},
+             {"messages_not_sent", passed}});
 }
 
 void Reporter::removed(const std::string& stream, const std::string& identifier) {

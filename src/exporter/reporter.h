@@ -25,8 +25,9 @@ class Reporter {
   void repositioned(const std::string& stream, const Exporter& exporter, SequenceNumber from);
   void paused(const std::string& stream, const Exporter& exporter);
   void resumed(const std::string& stream, const Exporter& exporter);
-  /// A person moved the position.
-  void moved(const std::string& stream, const Exporter& exporter, SequenceNumber from);
+  /// A person moved the position; `passed` messages will not be sent.
+  void moved(const std::string& stream, const Exporter& exporter, SequenceNumber from,
+             std::int64_t passed);
   void removed(const std::string& stream, const std::string& identifier);
   void cursor_saved(const std::string& stream, const std::string& identifier,
                     const Result<void>& outcome);

@@ -133,6 +133,9 @@ void Scheduler::add_export(StreamState& stream, Engine::Wanted want,
   const std::uint64_t saved_revision = cursor ? 0 : machine.revision();
   auto& item = exports_[serial];
   item = std::make_unique<Export>(serial, stream.id, std::move(machine), saved_revision);
+  if (cursor && item->machine.next() != cursor->next) item->was_moved();
+  // Perhaps the earlier process left out what it had begun, and ended before it said so.
+  item->passed = cursor.has_value();
   item->route = want.route;
   item->options = want.options;
   stream.serials.push_back(serial);
@@ -154,6 +157,12 @@ void Scheduler::change_export(StreamState& stream, Export& item, Engine::Wanted 
     running_.at(item.job).stop.request_stop();
   }
   if (changed.other_destination) {
+    // What it began where it led until now, nobody would end.
+    if (elsewhere && item.destination) {
+      const auto nothing = std::make_shared<Farewell>(
+          Farewell{Batch(stream.name, item.machine.config().identifier), 0, {}});
+      say_farewell(stream, item, nothing);
+    }
     item.destination.reset();
     item.idle_deadline = Instant::max();
     item.anew = false;
@@ -163,7 +172,8 @@ void Scheduler::change_export(StreamState& stream, Export& item, Engine::Wanted 
   if (!item.destination) make_destination(stream, item);
   if (changed.repositioned) {
     environment_.reporter.repositioned(stream.name, item.machine, before);
-    item.save_soon = true;
+    item.was_moved();
+    item.passed = item.machine.next() > before;
   }
   place(stream, item);
   // A start that lies beyond the end is kept by the definition alone.
@@ -178,6 +188,7 @@ void Scheduler::place(StreamState& stream, Export& item) {
   const std::int64_t lost = item.machine.log_moved(stream.defined_oldest, stream.log->durable_end(),
                                                    environment_.clock.now());
   environment_.reporter.overtaken(stream.name, item.machine, lost);
+  if (lost > 0) item.passed = true;
   look(stream, item);
 }
 
@@ -218,50 +229,11 @@ void Scheduler::drop_export(StreamState& stream, std::uint64_t serial, bool forg
   Export& item = *found->second;
   unindex(item);
   if (item.job != 0) running_.at(item.job).stop.request_stop();
-  say_farewell(stream, item);
+  const auto left = stream.left_behind.find(item.machine.config().identifier);
+  say_farewell(stream, item, left == stream.left_behind.end() ? nullptr : left->second);
   if (forget) forget_position(stream, item.machine.cursor());
   stream.settling.forget(serial);
   exports_.erase(found);
-}
-
-void Scheduler::leave_behind(StreamId id, const std::string& identifier,
-                             std::shared_ptr<Farewell> left) {
-  const auto found = streams_.find(id);
-  if (found != streams_.end()) found->second->left_behind[identifier] = std::move(left);
-}
-
-void Scheduler::say_farewell(StreamState& stream, Export& item) {
-  const model::ExportConfig& config = item.machine.config();
-  if (!item.destination && config.type == model::ExportType::kS3TaskExecutor) {
-    // A disabled one was perhaps never made; whoever waits for its tasks waits all the same.
-    auto made = environment_.factory({stream.name, config, nullptr});
-    if (made) item.destination = std::move(*made);
-  }
-  if (!granting_ || !item.destination || !item.destination->wants_farewell()) return;
-  Job job;
-  job.farewell = true;
-  job.id = ++last_job_;
-  job.stream_name = stream.name;
-  job.identifier = config.identifier;
-  job.grant.from = item.machine.next();
-  job.log = stream.log;
-  job.destination = item.destination;
-  job.note = stream.cursors->note(config.identifier);
-  const auto left = stream.left_behind.find(config.identifier);
-  if (left != stream.left_behind.end()) job.left_behind = left->second;
-  if (item.job != 0) {
-    running_.at(item.job).then = std::move(job);
-  } else {
-    run_farewell(std::move(job));
-  }
-}
-
-// Beyond the number of workers if need be: it waits for one in their queue.
-void Scheduler::run_farewell(Job job) {
-  auto& running = running_[job.id];
-  running = {0, 0, std::stop_source(), job.destination, false, std::nullopt};
-  job.stop = running.stop.get_token();
-  environment_.hands.deliver(std::move(job));
 }
 
 void Scheduler::remove_stream(StreamId id) {
@@ -316,8 +288,10 @@ void Scheduler::delivered(std::uint64_t job_id, const Delivery& delivery) {
   reserved_bytes_ -= job->second.reserved_bytes;
   if (idle_visit) visiting_ = false;
   std::optional<Job> then = std::move(job->second.then);
+  const std::optional<Leaving> farewell = std::move(job->second.farewell);
   running_.erase(job);
-  if (then && granting_) run_farewell(std::move(*then));
+  if (farewell) farewell_ended(*farewell);
+  if (then) queue_farewell(std::move(*then));
   environment_.reporter.under_way(running_.size(), reserved_bytes_);
   const auto found = exports_.find(serial);
   if (found == exports_.end()) return;  // removed meanwhile
@@ -335,6 +309,9 @@ void Scheduler::delivered(std::uint64_t job_id, const Delivery& delivery) {
   const auto settled =
       item.machine.finish(delivery, environment_.clock.now(), environment_.clock.wall_ms());
   environment_.reporter.settled(stream.name, item.machine, settled);
+  if (settled.lost_messages > 0) item.passed = true;
+  // Asked for while this was under way.
+  if (item.forgive_refusals) item.machine.retry_now(environment_.clock.now());
   if (item.anew) make_destination_anew(stream, item);
   look(stream, item);
   using Ended = Exporter::Result;
@@ -358,6 +335,7 @@ void Scheduler::look(StreamState& stream, Export& item) {
   const std::int64_t lost = item.machine.log_moved(stream.log->oldest(), stream.log->durable_end(),
                                                    environment_.clock.now());
   environment_.reporter.overtaken(stream.name, item.machine, lost);
+  if (lost > 0) item.passed = true;
   index(item);
 }
 
@@ -385,8 +363,10 @@ void Scheduler::index(Export& item) {
   const auto ready = item.ready;
   unindex(item);
   const Exporter& machine = item.machine;
+  const bool held_back = is_leaving(item);
+  if (held_back) held_back_.insert(item.stream);
   // One call of a destination at a time: during an idle visit nothing is granted.
-  if (machine.state() == State::kReady && item.job == 0) {
+  if (machine.state() == State::kReady && item.job == 0 && !waits_for_save(item) && !held_back) {
     // Whoever was ready before keeps its turn.
     const std::uint64_t ticket = ready ? std::get<1>(*ready) : ++last_ticket_;
     item.ready = ReadyKey{machine.priority(), ticket, item.serial};
@@ -396,9 +376,13 @@ void Scheduler::index(Export& item) {
     item.deadline = Timer{at, item.serial};
     deadlines_.insert(*item.deadline);
   }
-  if (item.destination && item.job == 0 && item.idle_deadline != Instant::max()) {
-    item.visit = Timer{item.idle_deadline, item.serial};
-    visits_.insert(*item.visit);
+  if (item.destination && item.job == 0 && !held_back) {
+    const bool passed = wants_to_hear_of_passed(item);
+    const Instant visit = passed ? Instant{} : item.idle_deadline;
+    if (visit != Instant::max()) {
+      item.visit = Timer{visit, item.serial};
+      visits_.insert(*item.visit);
+    }
   }
   if (machine.waits_for_host() && !item.host.empty()) {
     item.waits_for = item.host;
@@ -419,6 +403,8 @@ Result<void> carry_out(const CursorTask& task) {
 void Scheduler::plan_save(Export& item) {
   if (item.saving || item.machine.revision() == item.saved_revision) return;
   if (!item.machine.worth_saving()) return;
+  // What a delivery under way notes after the move was marked would be believed.
+  if (waits_for_save(item) && item.job != 0 && !closing_) return;
   item.save_time = Timer{item.save_soon ? Instant{} : item.next_save, item.serial};
   save_times_.insert(*item.save_time);
 }
@@ -439,7 +425,7 @@ void Scheduler::save(Export& item, Instant now) {
   ++saves_under_way_;
   environment_.hands.keep({CursorTask::Kind::kSave, item.stream, item.serial,
                            item.machine.revision(), stream.name, stream.cursors,
-                           item.machine.cursor(), item.moved_revision > item.saved_revision});
+                           item.machine.cursor(), item.move_unsaved()});
 }
 
 void Scheduler::saved(std::uint64_t serial, std::uint64_t revision, const Result<void>& outcome) {
@@ -448,6 +434,7 @@ void Scheduler::saved(std::uint64_t serial, std::uint64_t revision, const Result
   if (found == exports_.end()) return;
   Export& item = *found->second;
   item.saving = false;
+  const bool held = waits_for_save(item);
   StreamState& stream = *streams_.at(item.stream);
   const std::string& identifier = item.machine.config().identifier;
   environment_.reporter.cursor_saved(stream.name, identifier, outcome);
@@ -463,7 +450,7 @@ void Scheduler::saved(std::uint64_t serial, std::uint64_t revision, const Result
               : Result<void>(fail(with_context("the position of export '" + identifier +
                                                    "' could not be stored and is tried again",
                                                outcome.error()))));
-  plan_save(item);
+  held ? index(item) : plan_save(item);
 }
 
 Instant Scheduler::run_once() {
@@ -505,6 +492,16 @@ void Scheduler::grant(Instant now) {
   }
 }
 
+// What has notes is told nothing and granted nothing before they are marked as those of before the
+// move. Others go on also where nothing can be saved, as on a full disk.
+bool Scheduler::waits_for_save(const Export& item) {
+  return item.move_unsaved() && item.destination && item.destination->wants_farewell();
+}
+
+bool Scheduler::wants_to_hear_of_passed(const Export& item) {
+  return item.passed && item.destination->wants_farewell() && !waits_for_save(item);
+}
+
 // Visits and deliveries take turns, so that neither ten thousand files to close nor a backlog
 // holds the other up; one visit at a time leaves the other workers to the deliveries.
 bool Scheduler::visit_due(Instant now) const {
@@ -517,6 +514,12 @@ void Scheduler::start_visit(Export& item) {
   visited_last_ = true;
   Job job;
   job.idle_visit = true;
+  if (wants_to_hear_of_passed(item)) {
+    job.passed = true;
+    job.moved = std::exchange(item.tell_moved, false);
+    job.grant.from = item.machine.next();
+    item.passed = false;
+  }
   hand_out(item, std::move(job));
 }
 
@@ -524,6 +527,8 @@ void Scheduler::start(Export& item, std::int64_t reserved_bytes, Instant now) {
   visited_last_ = false;
   Job job;
   job.grant = item.machine.take(now);
+  job.moved = std::exchange(item.tell_moved, false);
+  job.forgive_refusals = std::exchange(item.forgive_refusals, false);
   job.log = streams_.at(item.stream)->log;
   job.reserved_bytes = reserved_bytes;
   job.may_exceed_reservation = reserved_bytes == options_.batch_budget_bytes;
@@ -547,8 +552,8 @@ void Scheduler::hand_out(Export& item, Job job) {
   job.destination = item.destination;
   const std::int64_t reserved_bytes = job.reserved_bytes * (job.stay.looks_ahead ? 2 : 1);
   auto& running = running_[job.id];
-  running = {item.serial,      reserved_bytes, std::stop_source(),
-             item.destination, job.idle_visit, std::nullopt};
+  running = {item.serial,    reserved_bytes, std::stop_source(), item.destination,
+             job.idle_visit, std::nullopt,   std::nullopt};
   job.stop = running.stop.get_token();
   item.job = job.id;
   reserved_bytes_ += reserved_bytes;
@@ -589,12 +594,15 @@ bool Scheduler::tell_interest() {
 
 void Scheduler::stop_granting() {
   granting_ = false;
-  for (auto& [id, running] : running_) running.stop.request_stop();
+  for (auto& [id, running] : running_) {
+    if (!running.farewell) running.stop.request_stop();
+  }
 }
 
 void Scheduler::save_all() {
   closing_ = true;
   const Instant now = environment_.clock.now();
+  for (const auto& [serial, item] : exports_) index(*item);
   while (!save_times_.empty()) save(*exports_.at(save_times_.begin()->second), now);
 }
 

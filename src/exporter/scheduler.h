@@ -12,6 +12,7 @@
 #include "stream/stream.h"
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -103,9 +104,15 @@ class Scheduler {
   /// Returns when to call again if nothing happens before.
   Instant run_once();
 
-  /// Grants nothing from now on and interrupts what is under way.
+  /// Grants nothing from now on and interrupts the deliveries that are under way.
   void stop_granting();
-  [[nodiscard]] std::size_t deliveries_under_way() const { return running_.size(); }
+  /// Then interrupts the farewells too, which may go on until then.
+  void stop_farewells();
+  [[nodiscard]] std::size_t deliveries_under_way() const {
+    return running_.size() + farewells_.size();
+  }
+  /// How many have not ended.
+  [[nodiscard]] std::size_t farewells_left() const { return leaving_.size(); }
   /// Saves every position that is not saved yet, at once and for the last time: what fails now is
   /// not tried again.
   void save_all();
@@ -114,13 +121,16 @@ class Scheduler {
  private:
   struct Export;
   struct StreamState;
+  // The names of a stream and of an export that was removed from it, or with it.
+  using Leaving = std::pair<std::string, std::string>;
   struct Running {
     std::uint64_t serial;
     std::int64_t reserved_bytes;
     std::stop_source stop;
     std::weak_ptr<Destination> destination;
     bool idle_visit = false;
-    std::optional<Job> then = {};  ///< what the end of this one lets begin
+    std::optional<Leaving> farewell = {};  ///< whose it is
+    std::optional<Job> then = {};          ///< what the end of this one lets begin
   };
   // Priority, then who became ready first.
   using ReadyKey = std::tuple<std::int64_t, std::uint64_t, std::uint64_t>;
@@ -133,9 +143,14 @@ class Scheduler {
                   const std::vector<stream::Cursor>* saved);
   void change_export(StreamState& stream, Export& item, Engine::Wanted want);
   void drop_export(StreamState& stream, std::uint64_t serial, bool forget);
-  void say_farewell(StreamState& stream, Export& item);
-  void run_farewell(Job job);
+  /// `left`: what it leaves behind; null: it is read from the log.
+  void say_farewell(StreamState& stream, Export& item, std::shared_ptr<Farewell> left);
+  void queue_farewell(Job job);
+  void start_farewells();
+  void farewell_ended(const Leaving& leaving);
+  [[nodiscard]] bool is_leaving(const Export& item) const;
   void forget_position(StreamState& stream, const stream::Cursor& cursor);
+  [[nodiscard]] std::string names_of(const StreamState& stream) const;
   Result<std::string> carry_out(StreamState& stream, Export& item, const Order& order);
   Result<std::string> pause(StreamState& stream, Export& item);
   Result<std::string> resume(StreamState& stream, Export& item);
@@ -157,6 +172,8 @@ class Scheduler {
   [[nodiscard]] bool may_look_ahead(std::int64_t batch_bytes) const;
   [[nodiscard]] bool visit_due(Instant now) const;
   void start_visit(Export& item);
+  [[nodiscard]] static bool waits_for_save(const Export& item);
+  [[nodiscard]] static bool wants_to_hear_of_passed(const Export& item);
   void hand_out(Export& item, Job job);
   void save_due(Instant now);
   void save(Export& item, Instant now);
@@ -168,6 +185,7 @@ class Scheduler {
   Environment environment_;
   Rng rng_;
   bool granting_ = true;
+  bool farewells_stopped_ = false;
   bool closing_ = false;
   std::uint64_t last_serial_ = 0;
   std::uint64_t last_ticket_ = 0;
@@ -177,6 +195,10 @@ class Scheduler {
   std::map<StreamId, std::unique_ptr<StreamState>> streams_;
   std::unordered_map<std::uint64_t, std::unique_ptr<Export>> exports_;
   std::unordered_map<std::uint64_t, Running> running_;
+  std::deque<Job> farewells_;  // they wait for a worker
+  std::size_t farewells_under_way_ = 0;
+  std::multiset<Leaving> leaving_;  // farewells that have not ended
+  std::set<StreamId> held_back_;    // have exports that wait for the end of one
   std::set<ReadyKey> ready_;
   std::set<Timer> deadlines_;
   std::set<Timer> save_times_;

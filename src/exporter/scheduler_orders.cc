@@ -8,6 +8,50 @@
 #include <utility>
 
 namespace weir::exporter {
+namespace {
+
+std::string text_of(SequenceNumber number) { return std::to_string(number.value()); }
+
+/// Why an export cannot go on at `to`.
+Error no_place(SequenceNumber to, const stream::LogReader& log) {
+  const SequenceNumber oldest = log.oldest();
+  const SequenceNumber end = log.visible_end();
+  if (to > log.durable_end() && to <= end) {
+    return {Errc::kInvalidArgument,
+            "message " + text_of(to) +
+                " is no place to go on at yet: only what is before message " +
+                text_of(log.durable_end()) +
+                " is on stable storage so far; the rest follows within store.sync_interval_ms, so "
+                "ask again then, or go on at the end"};
+  }
+  return {Errc::kInvalidArgument,
+          "message " + text_of(to) + " is no place to go on at: " +
+              (oldest == end ? "the stream is empty"
+                             : "the stream holds " + text_of(oldest) + " to " + text_of(end - 1)) +
+              ", and " + text_of(end) + " is the end"};
+}
+
+/// The message that an order to move names.
+Result<SequenceNumber> place_of(const Order& order, const stream::LogReader& log) {
+  const SequenceNumber oldest = log.oldest();
+  const SequenceNumber visible = log.visible_end();
+  const SequenceNumber end = log.durable_end();
+  switch (order.place) {
+    case Order::Place::kStart:
+      return oldest;
+    case Order::Place::kBeforeEnd:
+      return std::min(end, visible - std::min(order.to.value(), visible - oldest));
+    case Order::Place::kNumberOrEnd:
+      if (order.to > end && order.to <= visible) return end;
+      break;
+    case Order::Place::kNumber:
+      break;
+  }
+  if (order.to < oldest || order.to > end) return fail(no_place(order.to, log));
+  return order.to;
+}
+
+}  // namespace
 
 void Scheduler::give_order(StreamId id, const std::string& identifier, const Order& order,
                            std::function<void(const Result<std::string>&)> done) {
@@ -26,7 +70,7 @@ void Scheduler::give_order(StreamId id, const std::string& identifier, const Ord
         return exports_.at(candidate)->machine.config().identifier == identifier;
       });
   if (serial == stream.serials.end()) {
-    done(fail(Errc::kNotFound, "the stream has no such export"));
+    done(fail(Errc::kNotFound, "the stream has no such export; " + names_of(stream)));
     return;
   }
   auto words = carry_out(stream, *exports_.at(*serial), order);
@@ -40,6 +84,18 @@ void Scheduler::give_order(StreamId id, const std::string& identifier, const Ord
                       "done, but not everything is stored yet, so that a crash may undo it",
                       stored.error()))));
   });
+}
+
+std::string Scheduler::names_of(const StreamState& stream) const {
+  constexpr std::size_t kNamesMax = 20;
+  if (stream.serials.empty()) return "it has none";
+  std::string names;
+  std::size_t count = 0;
+  for (const std::uint64_t serial : stream.serials) {
+    if (++count > kNamesMax) return names + " and others";
+    names += (names.empty() ? "it has " : ", ") + exports_.at(serial)->machine.config().identifier;
+  }
+  return names;
 }
 
 Result<std::string> Scheduler::carry_out(StreamState& stream, Export& item, const Order& order) {
@@ -89,35 +145,28 @@ Result<std::string> Scheduler::resume(StreamState& stream, Export& item) {
 
 Result<std::string> Scheduler::move(StreamState& stream, Export& item, const Order& order) {
   look(stream, item);
-  const SequenceNumber oldest = stream.log->oldest();
-  const SequenceNumber end = stream.log->durable_end();
+  WEIR_TRY(const SequenceNumber to, place_of(order, *stream.log));
   const SequenceNumber from = item.machine.next();
-  const auto number = [](SequenceNumber n) { return std::to_string(n.value()); };
-  if (order.to < oldest || order.to > end) {
-    return fail(
-        Errc::kInvalidArgument,
-        "message " + number(order.to) + " is no place to go on at: " +
-            (oldest == end ? "the stream is empty"
-                           : "the stream holds " + number(oldest) + " to " + number(end - 1)) +
-            ", and " + number(end) + " is the end");
-  }
-  if (order.to == from && !item.machine.resending()) {
-    return "it stands at message " + number(from) + " already";
+  const bool failing = item.machine.consecutive_failures() > 0;
+  if (to == from && !item.machine.resending() && !failing) {
+    return "it stands at message " + text_of(from) + " already";
   }
   if (!order.confirmed) {
     return fail(Errc::kConflict,
-                order.to <= from
-                    ? "it may send messages again that it has sent, from " + number(order.to) +
-                          " on, " + std::to_string(from - order.to) + " or more"
-                    : "it would never send the " + std::to_string(order.to - from) +
-                          " messages from " + number(from) + " to " + number(order.to - 1));
+                to == from ? "it would begin anew with message " + text_of(from) +
+                                 " and those behind it, of which it may have sent some"
+                : to < from ? "it may send messages again that it has sent, from " + text_of(to) +
+                                  " on, " + std::to_string(from - to) + " or more"
+                            : "it would never send the " + std::to_string(to - from) +
+                                  " messages from " + text_of(from) + " to " + text_of(to - 1));
   }
   if (item.job != 0) running_.at(item.job).stop.request_stop();
-  item.machine.move_to(order.to, environment_.clock.now());
-  item.moved_revision = item.machine.revision();
-  environment_.reporter.moved(stream.name, item.machine, from);
+  const std::int64_t not_sent = item.machine.move_to(to, environment_.clock.now());
+  item.was_moved();
+  item.passed = to > from;
+  environment_.reporter.moved(stream.name, item.machine, from, not_sent);
   changed_by_hand(stream, item);
-  return "goes on at message " + number(order.to) + "; it stood at " + number(from) +
+  return "goes on at message " + text_of(to) + "; it stood at " + text_of(from) +
          (item.machine.paused() ? "; it is paused" : "");
 }
 
@@ -126,8 +175,10 @@ Result<std::string> Scheduler::retry_now(StreamState& stream, Export& item) {
     return fail(Errc::kUnavailable, "it is paused; resume it instead");
   }
   const State before = item.machine.state();
-  if (before == State::kBackoff) {
+  if (before == State::kBackoff || before == State::kReady || before == State::kInFlight) {
+    // A try that is under way may still take something for refused; then there is one behind it.
     item.machine.retry_now(environment_.clock.now());
+    item.forgive_refusals = true;
   } else if (before == State::kBroken || before == State::kServiceRetired) {
     make_destination(stream, item);
   } else {

@@ -42,10 +42,22 @@ struct Scheduler::Export {
 
   std::uint64_t saved_revision;
   std::uint64_t moved_revision = 0;  ///< when a person moved it last; 0 = never
+  bool tell_moved = false;           ///< the destination has not heard of that yet
+  bool forgive_refusals = false;     ///< nor that it is to try again what it refused
+  bool passed = false;               ///< messages were left out since the destination heard of any
   bool saving = false;
   bool save_soon = false;
   Instant next_save{};
   Instant idle_deadline = Instant::max();  // the destination's
+
+  void was_moved() {
+    moved_revision = machine.revision();
+    tell_moved = true;
+    save_soon = true;
+  }
+  /// It was moved, and that is not on stable storage yet: nothing is delivered before, so that
+  /// what the destination notes from then on is of the new position.
+  [[nodiscard]] bool move_unsaved() const { return moved_revision > saved_revision; }
 };
 
 /// One stream and what its exports share; for the scheduler's own sources.

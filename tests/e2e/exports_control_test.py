@@ -123,6 +123,8 @@ class DeadLetterTest(ControlCase):
         eventually("it stands still", lambda: self.export_state()["state"] == "stopped")
         self.sink.faults = []
         self.run_weir("export", "rewind", "s", "h", "--to", "1", "--yes")
+        state = self.export_state()
+        self.assertEqual((state["last_error"], state["failure_class"], state["lost_messages"]), ("", "none", 1))
         self.run_weir("export", "resume", "s", "h")
         self.exported(2)
         self.assertEqual(self.bodies(), MESSAGES[1:3])
