@@ -62,6 +62,7 @@ class ForgetfulCatalog final : public stream::Catalog {
     staged_.clear();
     server_.stream_moved(stream_);
   }
+  void flush(stream::Stream&, std::uint64_t) override {}
   void set_min_free_bytes(std::int64_t) override {}
   Instant tick() override { return Instant::max(); }
   void close() override {}

@@ -194,6 +194,9 @@ class FakeCatalog final : public stream::Catalog {
       }
     }
   }
+  void flush(stream::Stream& stream, std::uint64_t token) override {
+    server_.append_done(token, stream.log()->visible_end() - 1);
+  }
   /// With `slow_disk`: lets everything reach the disk.
   void sync() {
     for (const auto& written : std::exchange(unsynced_, {})) written();

@@ -69,6 +69,9 @@ class Streams final : public Catalog {
   }
   void append(Stream& stream, Bytes payload, std::uint64_t token) override;
   void commit() override;
+  void flush(Stream& stream, std::uint64_t token) override {
+    static_cast<ManagedStream&>(stream).flush(token);
+  }
   void set_min_free_bytes(std::int64_t bytes) override {
     context_.space.set_min_free_bytes(bytes);
     context_.space.look(context_.env.clock.now());

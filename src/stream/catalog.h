@@ -124,6 +124,12 @@ class Catalog {
   /// over to another thread would cost a waiting client more); else hands over to the syncer.
   virtual void commit() = 0;
 
+  /// Answers `token` once everything that was appended to `stream` with success so far is on stable
+  /// storage (Memory streams: stored), whatever its definition promises its writers: during this
+  /// call if it is already, else the next `commit` has it synced. Outcomes: the newest
+  /// number; kIo, after which some of it may be lost; kNotFound if the stream is removed.
+  virtual void flush(Stream& stream, std::uint64_t token) = 0;
+
   /// `Options::min_free_bytes` from now on.
   virtual void set_min_free_bytes(std::int64_t bytes) = 0;
 

@@ -121,7 +121,7 @@ struct Context {
   std::int64_t wall_ms = 0;               ///< read once per commit
   std::uint64_t held_bytes = 0;           ///< payloads copied because a disk is slow
   std::list<ManagedStream*> writers;      ///< with an open segment, most recently used first
-  std::vector<ManagedStream*> want_sync;  ///< flushOnWrite streams written to in this commit
+  std::vector<ManagedStream*> want_sync;  ///< streams that somebody waits for
   /// Last, so that it stops before what its jobs use.
   Syncer syncer;
 };

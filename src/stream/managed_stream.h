@@ -62,6 +62,8 @@ class ManagedStream final : public Stream, public std::enable_shared_from_this<M
   void start_sync(Syncer::Urgency urgency);
   /// The same for many streams with one wait for the disk, if it can do that.
   static void sync_together(Context& context, const std::vector<ManagedStream*>& streams);
+  /// Answers `token` when everything appended so far is durable; see `Catalog::flush`.
+  void flush(std::uint64_t token);
   [[nodiscard]] bool waits_for_sync() const { return !waiters_.empty(); }
   bool in_want_sync = false;  ///< listed in `Context::want_sync`
 

@@ -115,6 +115,18 @@ void ManagedStream::start_sync(Syncer::Urgency urgency) {
   });
 }
 
+void ManagedStream::flush(std::uint64_t token) {
+  const auto answer = [&](const Result<SequenceNumber>& outcome) {
+    context_.env.appends.append_done(token, outcome);
+  };
+  if (removing_) return answer(fail(Errc::kNotFound, "the stream was deleted"));
+  if (!fault_.empty()) return answer(fail(Errc::kIo, fault_));
+  const SequenceNumber last = (active() ? active()->next() : next_) - 1;
+  if (log_->durable_end() > last) return answer(last);
+  waiters_.push_back({token, last});
+  if (!std::exchange(in_want_sync, true)) context_.want_sync.push_back(this);
+}
+
 void ManagedStream::sync_together(Context& context, const std::vector<ManagedStream*>& streams) {
   if (std::ssize(streams) < context.options.sync_together_min) {
     for (ManagedStream* const stream : streams) stream->start_sync(Syncer::Urgency::kPeriodic);
