@@ -48,7 +48,7 @@ using std::chrono::seconds;
 
 constexpr auto kHeartbeat = seconds(1);
 constexpr auto kSilenceMax = seconds(10);
-constexpr std::uint32_t kConnectorLane = CatalogStreams::kFirstLane;
+constexpr std::uint32_t kAppendsLane = CatalogStreams::kFirstLane;
 // A change of the configuration waits for the core thread and for the disk (declared streams).
 constexpr auto kChangeMax = seconds(10);
 constexpr auto kLookAtStop = milliseconds(20);
@@ -91,8 +91,8 @@ struct Daemon::Parts {
   ReplaceableVerifier verifier;
   std::unique_ptr<server::Server> server;
   std::shared_ptr<CatalogStreams> local_streams;
-  std::unique_ptr<DeadLetterStreams> dead_letters;
   std::unique_ptr<connector::Appends> appends;
+  std::unique_ptr<DeadLetterStreams> dead_letters;
   std::unique_ptr<connector::Connectors> connectors;
   std::unique_ptr<Outlets> outlets;
   // Shared with the engine, of which a thread may hang longer than we live.
@@ -157,7 +157,11 @@ Result<void> Daemon::Parts::open() {
   serving.multipart_threshold_min = config->export_defaults.s3.part_bytes_min;
   WEIR_TRY(server, server::Server::bind(serving, {*loop, clock, metrics, verifier, statuses}));
   local_streams = std::make_shared<CatalogStreams>(*loop, *server);
-  dead_letters = std::make_unique<DeadLetterStreams>(*loop, clock, *local_streams);
+  appends = std::make_unique<connector::Appends>(*loop, kAppendsLane);
+  local_streams->add_lane(kAppendsLane, [this](std::uint32_t upper, const auto& outcome) {
+    appends->append_done(upper, outcome);
+  });
+  dead_letters = std::make_unique<DeadLetterStreams>(*appends);
   WEIR_RETURN_IF_ERROR(bind_admin());
   make_connectors();
   WEIR_TRY(auto factory, make_factory(*config));
@@ -177,7 +181,6 @@ Result<void> Daemon::Parts::open() {
   if (!streams) return fail(with_context(store_name(), std::move(streams).error()));
   catalog = std::move(*streams);
   local_streams->serve(*catalog);
-  dead_letters->serve(*catalog);
   appends->serve(*catalog);
   open_orders();
   if (admin) admin->serve();
@@ -188,10 +191,6 @@ Result<void> Daemon::Parts::open() {
 
 // Before the engine, which makes their exports' destinations; what they ask of it is asked later.
 void Daemon::Parts::make_connectors() {
-  appends = std::make_unique<connector::Appends>(*loop, kConnectorLane);
-  local_streams->add_lane(kConnectorLane, [this](std::uint32_t upper, const auto& outcome) {
-    appends->append_done(upper, outcome);
-  });
   std::vector<connector::Options> options;
   for (const auto& declared : running.get()->connectors) {
     options.push_back(declared.options);
@@ -554,7 +553,6 @@ void Daemon::Parts::stop() {
   std::promise<void> closed;
   loop->post([&] {
     local_streams->close();
-    dead_letters->close();
     appends->close();
     catalog->close();
     catalog_closed = true;

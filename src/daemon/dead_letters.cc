@@ -1,22 +1,18 @@
 #include "daemon/dead_letters.h"
 
-#include "base/log.h"
-#include "base/mutex.h"
-#include "base/pause.h"
 #include "exporter/poison_policy.h"
 
-#include <chrono>
-#include <optional>
 #include <utility>
+#include <vector>
 
 namespace weir::daemon {
 namespace {
 
-// A stream that does not flush on write is synced within a second and one flush.
-constexpr auto kDurableWithin = std::chrono::seconds(10);
-constexpr auto kLookEvery = std::chrono::milliseconds(20);
+using exporter::DeadLetter;
+using exporter::KeptLetters;
 
-auto stopping() { return fail(Errc::kCancelled, "weir or the export is stopping"); }
+// Copies made at a time: a batch may be large, and the core thread has others to serve.
+constexpr std::size_t kCopiedAtOnce = 1 << 20;
 
 model::StreamDefinition definition_of(const std::string& name) {
   model::StreamDefinition definition;
@@ -26,81 +22,32 @@ model::StreamDefinition definition_of(const std::string& name) {
   return definition;
 }
 
-Result<void> wait_durable(const stream::LogReader& log, SequenceNumber number, Clock& clock,
-                          const std::stop_token& stop) {
-  const Instant until = clock.now() + kDurableWithin;
-  while (log.durable_end() <= number) {
-    if (clock.now() >= until) {
-      return fail(Errc::kUnavailable, "it is not on stable storage yet");
-    }
-    pause_for(kLookEvery, stop);
-    if (stop.stop_requested()) return stopping();
+std::vector<ByteVector> encode_some(std::span<const DeadLetter> letters) {
+  std::vector<ByteVector> some;
+  std::size_t bytes = 0;
+  for (const DeadLetter& letter : letters) {
+    some.push_back(exporter::encode_dead_letter(letter));
+    bytes += some.back().size();
+    if (bytes >= kCopiedAtOnce) break;
   }
-  return {};
+  return some;
 }
 
 }  // namespace
 
-// A question from a worker to the core thread, and its answer.
-struct DeadLetterStreams::Opening {
-  std::string stream;
-  Mutex mutex;
-  CondVar changed;
-  bool given_up WEIR_GUARDED_BY(mutex) = false;
-  std::optional<Result<std::shared_ptr<stream::LogReader>>> answer WEIR_GUARDED_BY(mutex);
-
-  void finish(Result<std::shared_ptr<stream::LogReader>> result) {
-    const MutexLock lock(mutex);
-    answer = std::move(result);
-    changed.notify_all();
-  }
-};
-
-Result<void> DeadLetterStreams::keep(const std::string& stream, const exporter::DeadLetter& letter,
-                                     const std::stop_token& stop) {
-  WEIR_TRY(const auto log, open(stream, stop));
-  const ByteVector message = exporter::encode_dead_letter(letter);
-  WEIR_TRY(const SequenceNumber number, streams_.append(stream, message, stop));
-  return wait_durable(*log, number, clock_, stop);
-}
-
-Result<std::shared_ptr<stream::LogReader>> DeadLetterStreams::open(const std::string& stream,
-                                                                   const std::stop_token& stop) {
-  if (stop.stop_requested()) return stopping();
-  auto opening = std::make_shared<Opening>();
-  opening->stream = stream;
-  core_.post([this, opening] { start_opening(opening); });
-  const std::stop_callback wake(stop, [&opening] {
-    const MutexLock lock(opening->mutex);
-    opening->given_up = true;
-    opening->changed.notify_all();
-  });
-  const MutexLock lock(opening->mutex);
-  while (!opening->answer && !opening->given_up) opening->changed.wait(opening->mutex);
-  if (opening->answer) return *opening->answer;
-  return stopping();
-}
-
-void DeadLetterStreams::start_opening(const std::shared_ptr<Opening>& opening) {
-  if (catalog_ == nullptr) {
-    opening->finish(stopping());
-    return;
-  }
-  if (const stream::Stream* found = catalog_->find(opening->stream); found != nullptr) {
-    opening->finish(found->log());
-    return;
-  }
-  catalog_->create(definition_of(opening->stream), [this, opening](const Result<void>& created) {
-    const stream::Stream* found = catalog_ == nullptr ? nullptr : catalog_->find(opening->stream);
-    if (found != nullptr) {
-      if (created) log::info("A dead-letter stream was created.", {{"stream", opening->stream}});
-      opening->finish(found->log());
-    } else if (created) {
-      opening->finish(fail(Errc::kUnavailable, "it was deleted a moment ago"));
-    } else {
-      opening->finish(fail(with_context("create it", created.error())));
+KeptLetters DeadLetterStreams::keep(const std::string& stream, std::span<const DeadLetter> letters,
+                                    const std::stop_token& stop) {
+  const model::StreamDefinition definition = definition_of(stream);
+  std::size_t kept = 0;
+  while (kept < letters.size()) {
+    if (stop.stop_requested()) {
+      return {kept, fail(Errc::kCancelled, "weir or the export is stopping")};
     }
-  });
+    auto stored = appends_.append_in_order(definition, encode_some(letters.subspan(kept)), stop);
+    kept += stored.count;
+    if (!stored.outcome) return {kept, std::move(stored.outcome)};
+  }
+  return {kept, {}};
 }
 
 exporter::DestinationFactory with_poison_policies(exporter::DestinationFactory factory,

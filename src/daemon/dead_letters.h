@@ -1,45 +1,30 @@
 #pragma once
 
-#include "base/executor.h"
+#include "connector/appends.h"
 #include "daemon/config.h"
 #include "exporter/dead_letter.h"
-#include "exporter/local_streams.h"
-#include "stream/catalog.h"
 
-#include <memory>
+#include <span>
 #include <stop_token>
 #include <string>
 
 namespace weir::daemon {
 
 /// Dead letters in streams of this weir. A stream that is missing is created: 256 MiB, the oldest
-/// go when it is full, each letter is flushed. One that exists is used as it is; of one that
-/// does not flush on write the next sync is waited for.
+/// go when it is full, flushed on write. One that exists is used as it is; where it does not flush
+/// on write it is synced for the letters.
 ///
-/// Threads: `keep` any; the rest the core thread. Lifetime: what is passed outlives it.
+/// Threads: any but core. Lifetime: `appends` outlives it.
 class DeadLetterStreams final : public exporter::DeadLetters {
  public:
-  DeadLetterStreams(Executor& core, Clock& clock, exporter::LocalStreams& streams)
-      : core_(core), clock_(clock), streams_(streams) {}
+  explicit DeadLetterStreams(connector::Appends& appends) : appends_(appends) {}
 
-  /// Before the core thread runs.
-  void serve(stream::Catalog& catalog) { catalog_ = &catalog; }
-  /// The catalog closes.
-  void close() { catalog_ = nullptr; }
-
-  Result<void> keep(const std::string& stream, const exporter::DeadLetter& letter,
-                    const std::stop_token& stop) override;
+  exporter::KeptLetters keep(const std::string& stream,
+                             std::span<const exporter::DeadLetter> letters,
+                             const std::stop_token& stop) override;
 
  private:
-  struct Opening;
-  Result<std::shared_ptr<stream::LogReader>> open(const std::string& stream,
-                                                  const std::stop_token& stop);
-  void start_opening(const std::shared_ptr<Opening>& opening);
-
-  Executor& core_;
-  Clock& clock_;
-  exporter::LocalStreams& streams_;
-  stream::Catalog* catalog_ = nullptr;
+  connector::Appends& appends_;
 };
 
 /// `factory` with each export's poison policy, as `lookup` says, in front of its destinations.

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <utility>
+#include <vector>
 
 namespace weir::exporter {
 namespace {
@@ -76,29 +77,65 @@ class Guarded final : public WrappedDestination {
     }
   }
 
+  // All refused messages of a batch at once: one wait for the disk, not one for each.
   void set_aside(const Batch& batch, Outcome& outcome, const std::stop_token& stop) {
-    Result<void> kept;
+    std::vector<DeadLetter> letters;
+    std::vector<std::size_t> refused;  // of which records
+    std::int64_t going_round = 0;
     for (std::size_t i = 0; i < outcome.records.size(); ++i) {
-      RecordOutcome& record = outcome.records[i];
-      if (record.verdict != Verdict::kRejected) continue;
+      if (outcome.records[i].verdict != Verdict::kRejected) continue;
       const Message& message = batch.messages()[i];
-      // After one that could not be kept the others wait too: letters keep the order.
-      if (kept) kept = keep(batch, message, record.reason, stop);
-      if (kept) {
-        record.set_aside = true;
+      if (goes_round(message, outcome.records[i])) {
+        ++going_round;
         continue;
       }
-      const bool interrupted = kept.error().code == Errc::kCancelled;
-      hold(outcome, record, interrupted ? FailureClass::kTransient : FailureClass::kOperator,
-           "message " + std::to_string(message.sequence.value()) +
-               " was refused for good and cannot be kept in dead-letter stream '" +
-               log::escaped(policy_.stream) + "': " + kept.error().what +
-               "; the refusal was: " + record.reason);
+      letters.push_back(letter_of(batch, message, outcome.records[i].reason));
+      refused.push_back(i);
+    }
+    if (going_round > 0) tell_of_circle(batch, going_round);
+    if (letters.empty()) return;
+    const KeptLetters kept = letters_->keep(policy_.stream, letters, stop);
+    for (std::size_t n = 0; n < refused.size(); ++n) {
+      RecordOutcome& record = outcome.records[refused[n]];
+      if (n < kept.count) {
+        record.set_aside = true;
+      } else {
+        not_kept(outcome, record, letters[n].sequence, kept.outcome.error());
+      }
     }
   }
 
-  Result<void> keep(const Batch& batch, const Message& message, const std::string& reason,
-                    const std::stop_token& stop) {
+  // Letters that would go round without an end are not kept again: each still is where it was read.
+  // True if the record is such a one.
+  bool goes_round(const Message& message, RecordOutcome& record) const {
+    if (!comes_from(message.payload, policy_.stream)) return false;
+    record.reason += "; it is a dead letter of a message from stream '" +
+                     log::escaped(policy_.stream) + "' and is not kept there again";
+    return true;
+  }
+
+  void tell_of_circle(const Batch& batch, std::int64_t letters) const {
+    log::warn(
+        "Dead letters were refused in turn and are skipped: this export's dead-letter stream is "
+        "where they come from. Name another one for it, or set poison: drop.",
+        {{"stream", batch.stream_name()},
+         {"destination", batch.identifier()},
+         {"dead_letter_stream", policy_.stream},
+         {"letters", letters}});
+  }
+
+  void not_kept(Outcome& outcome, RecordOutcome& record, SequenceNumber number,
+                const Error& why) const {
+    const bool interrupted = why.code == Errc::kCancelled;
+    hold(outcome, record, interrupted ? FailureClass::kTransient : FailureClass::kOperator,
+         "message " + std::to_string(number.value()) +
+             " was refused for good and cannot be kept in dead-letter stream '" +
+             log::escaped(policy_.stream) + "': " + why.what +
+             "; the refusal was: " + record.reason);
+  }
+
+  [[nodiscard]] DeadLetter letter_of(const Batch& batch, const Message& message,
+                                     const std::string& reason) const {
     DeadLetter letter;
     letter.stream = batch.stream_name();
     letter.identifier = batch.identifier();
@@ -108,7 +145,7 @@ class Guarded final : public WrappedDestination {
     letter.refused_ms = clock_.wall_ms();
     letter.reason = log::escaped(reason);
     letter.payload = message.payload;
-    return letters_->keep(policy_.stream, letter, stop);
+    return letter;
   }
 
   const PoisonPolicy policy_;

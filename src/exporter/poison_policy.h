@@ -22,8 +22,10 @@ struct PoisonPolicy {
 };
 
 /// The destination with a policy in front of it. With kDeadLetter a message counts as refused only
-/// once its dead letter is durable, so the position cannot pass it before; a crash in between, or a
-/// failure of the rest of the batch that is sent again, may leave two letters of one message.
+/// once its dead letter is durable, so the position cannot pass it before. The letters of a batch
+/// are kept together and in order; where one cannot be kept, those before it are not written again.
+/// Two letters of one message are left by a crash in between, and perhaps by a disk that fails.
+/// A letter that would come back to where its message is from is refused without another letter.
 ///
 /// Lifetime: `letters` (not null for kDeadLetter) and `clock` outlive the destination. Its
 /// `deliver` may block on the disk too. Errors: kInvalidArgument (a stream that would be its own

@@ -23,14 +23,19 @@ constexpr auto kNever = Verdict::kRejected;
 // Keeps letters in memory until it is told that there is no room.
 class Letters final : public DeadLetters {
  public:
-  Result<void> keep(const std::string& stream, const DeadLetter& letter,
-                    const std::stop_token&) override {
-    if (static_cast<std::int64_t>(kept.size()) >= room) return fail(error);
-    streams.push_back(stream);
-    kept.push_back(letter);
-    messages.push_back(encode_dead_letter(letter));
-    kept.back().payload = {};
-    return {};
+  KeptLetters keep(const std::string& stream, std::span<const DeadLetter> letters,
+                   const std::stop_token&) override {
+    ++times;
+    std::size_t count = 0;
+    for (const DeadLetter& letter : letters) {
+      if (static_cast<std::int64_t>(kept.size()) >= room) return {count, fail(error)};
+      streams.push_back(stream);
+      kept.push_back(letter);
+      messages.push_back(encode_dead_letter(letter));
+      kept.back().payload = {};
+      ++count;
+    }
+    return {count, {}};
   }
   [[nodiscard]] std::vector<std::int64_t> numbers() const {
     std::vector<std::int64_t> all;
@@ -39,6 +44,7 @@ class Letters final : public DeadLetters {
   }
 
   std::int64_t room = 1'000;
+  int times = 0;  // it was asked
   Error error{Errc::kFull, "the message stream is full", 0};
   std::vector<std::string> streams;
   std::vector<DeadLetter> kept;
@@ -150,6 +156,55 @@ TEST_F(Poison, OneAnswerForAWholeBatchCountsForEachOfItsMessages) {
   EXPECT_THAT(letters_.numbers(), ElementsAre(10, 11, 12));
   letters_.room = 0;
   EXPECT_EQ(deliver(3).verdict, kAgain);
+}
+
+TEST_F(Poison, AllRefusedMessagesOfABatchAreKeptTogether) {
+  guard(Action::kDeadLetter);
+  refuse({kNever, kYes, kNever, kNever});
+  deliver(4);
+  EXPECT_THAT(letters_.numbers(), ElementsAre(10, 12, 13));
+  EXPECT_EQ(letters_.times, 1) << "the disk is waited for once";
+}
+
+// What a message becomes that is refused in each of `streams`, one after the other.
+std::string letter_through(std::initializer_list<const char*> streams) {
+  std::string message = "hello";
+  for (const char* stream : streams) {
+    DeadLetter letter;
+    letter.stream = stream;
+    letter.payload = as_bytes(message);
+    const ByteVector encoded = encode_dead_letter(letter);
+    message = std::string(as_text(encoded));
+  }
+  return message;
+}
+
+TEST_F(Poison, ALetterThatWouldGoRoundIsSkippedAndCounted) {
+  guard(Action::kDeadLetter, "tanks");
+  answer_ = Outcome::rejected("no");
+  Batch batch("pumps", "cloud");
+  const std::vector<std::string> messages = {
+      letter_through({"fans"}),           // may go on to tanks
+      letter_through({"tanks"}),          // tanks keeps what pumps refuses, and the reverse
+      letter_through({"tanks", "fans"}),  // round three streams
+      letter_through({"tanks 2"}),       "{\"weirDeadLetter\":1,\"stream\":\"ta",
+  };
+  for (const std::string& message : messages) {
+    batch.add(seq(static_cast<std::int64_t>(&message - messages.data())), 1'000, as_bytes(message));
+  }
+  const Outcome outcome = destination_->deliver(batch, {});
+  EXPECT_THAT(verdicts(outcome), ::testing::Each(kNever));
+  EXPECT_THAT(letters_.numbers(), ElementsAre(0, 3, 4));
+  EXPECT_FALSE(outcome.records[1].set_aside) << "so it counts as skipped";
+  EXPECT_THAT(outcome.records[1].reason, HasSubstr("no; it is a dead letter"));
+  EXPECT_THAT(outcome.records[1].reason, HasSubstr("'tanks'"));
+}
+
+TEST_F(Poison, LettersInLettersComeToAnEnd) {
+  std::string message = letter_through({"a", "b", "c", "d", "e", "f", "g", "h"});
+  EXPECT_FALSE(comes_from(as_bytes(message), "z"));
+  message = letter_through({"a", "b", "c", "d", "e", "f", "g", "h", "i"});
+  EXPECT_TRUE(comes_from(as_bytes(message), "z"));
 }
 
 TEST_F(Poison, AStopWhileALetterIsKeptIsNoCaseForAPerson) {

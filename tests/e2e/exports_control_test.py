@@ -2,7 +2,10 @@
 
 import json
 import pathlib
+import re
 import stat
+import threading
+import time
 import unittest
 import urllib.error
 import urllib.request
@@ -22,8 +25,9 @@ class ControlCase(unittest.TestCase):
     def setUp(self):
         self.sink = self.enterContext(HttpSink())
 
-    def start(self, options=None):
+    def start(self, options=None, store=None):
         config = impatient()
+        config.setdefault("store", {}).update(store or {})
         if options:
             config.setdefault("export", {})["options"] = [{"stream": "*", **options}]
         self.weir = self.enterContext(Weir(config))
@@ -112,6 +116,38 @@ class DeadLetterTest(ControlCase):
             return "cannot be kept" in error and error
         self.assertIn("'zz-letters': the message stream is full", eventually("it blocks", blocked))
         self.assertEqual(self.client.describe("s")["exportStatuses"][0]["lastExportedSequenceNumber"], -1)
+
+    def test_letters_do_not_go_round_between_two_streams(self):
+        config = impatient()
+        config.setdefault("export", {})["options"] = [{"stream": "pumps", "dead_letter_stream": "tanks"},
+                                                      {"stream": "tanks", "dead_letter_stream": "pumps"}]
+        self.weir = self.enterContext(Weir(config))
+        self.client = self.enterContext(Client(self.weir.port))
+        self.sink.faults = [("status", 422, "")] * 1000
+        for name in ("pumps", "tanks"):
+            self.client.create(name, exportDefinition=http(self.sink.uri))
+        self.client.append("pumps", b"hello")
+        self.exported(0, "tanks")
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.weir.admin_port}/status") as answer:
+            exports = {s["name"]: s["exports"][0] for s in json.load(answer)["streams"]}
+        self.assertEqual((exports["pumps"]["dead_letters"], exports["pumps"]["skipped_messages"]), (1, 0))
+        self.assertEqual((exports["tanks"]["dead_letters"], exports["tanks"]["skipped_messages"]), (0, 1))
+        self.assertIn("Dead letters were refused in turn and are skipped", self.weir.log())
+        self.assertEqual(len(self.client.read_all("pumps")), 1)
+        self.assertEqual(len(self.client.read_all("tanks")), 1)
+
+    def test_a_stream_that_does_not_flush_on_write_is_synced_for_its_letters(self):
+        config = impatient()
+        config["store"] = {"sync_interval_ms": 3_600_000}
+        config.setdefault("export", {})["options"] = [{"stream": "s", "dead_letter_stream": "by-hand"}]
+        self.weir = self.enterContext(Weir(config))
+        self.client = self.enterContext(Client(self.weir.port))
+        self.client.create("by-hand", flushOnWrite=False)
+        self.client.create("s", flushOnWrite=True, exportDefinition=http(self.sink.uri))
+        self.sink.faults = [("status", 422, "")] * 1000
+        self.client.append_all("s", MESSAGES[:3])
+        self.exported(2)
+        self.assertEqual(len(self.client.read_all("by-hand")), 3)
 
     def test_block_waits_for_a_person_who_can_go_past_the_message(self):
         self.start({"identifier": "h", "poison": "block"})
