@@ -228,7 +228,7 @@ Result<exporter::DestinationFactory> Daemon::Parts::make_factory(const Config& c
     const auto now = running.get();
     auto options = now->options_for(spec);
     options.s3.streams = local_streams;
-    options.s3.denied_paths = denied_paths(*now);
+    options.s3.denied_paths = [this] { return denied_paths(*running.get()); };
     connectors->adjust(spec, options);
     return options;
   };

@@ -242,7 +242,8 @@ class Maker {
     setup.part_bytes = options.part_bytes_min;
     setup.threshold_bytes = spec.config.size_threshold_for_multipart_upload_bytes.value_or(
         std::max(s3::kPartBytesMin, options.part_bytes_min));
-    setup.input = {options.input_directories, options.denied_paths};
+    setup.input.directories = options.input_directories;
+    setup.denied = options.denied_paths;
     setup.client = std::make_unique<s3::Client>(std::move(client));
     setup.streams = options.streams;
     setup.notes = spec.notes;

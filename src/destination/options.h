@@ -156,7 +156,9 @@ struct S3Options {
   bool path_style = false;  ///< the bucket in the path even where it could be in the host name
   /// Clients may have files below these uploaded; empty: any that weir can read.
   std::vector<std::string> input_directories;
-  std::vector<std::string> denied_paths;            ///< but never these, nor what is below them
+  /// But never these, nor what is below them; asked for every file, because a reload changes what
+  /// is secret. Null: nothing more than the kernel's own trees. Threads: any.
+  std::function<std::vector<std::string>()> denied_paths;
   std::shared_ptr<exporter::LocalStreams> streams;  ///< for statuses; null: none are told
 };
 

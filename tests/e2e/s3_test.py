@@ -6,12 +6,13 @@ import pathlib
 import subprocess
 import threading
 import unittest
+import urllib.request
 
 import wrong_clock
 from sinks import impatient
 from swift import KEY_ID, REGION, Gate, Swift
 from weir_client import Client, Refused
-from weir_server import AWS_SECRET, DEADLINE_S, ROOT, SANITIZED, Weir, eventually
+from weir_server import AWS_SECRET, DEADLINE_S, ROOT, SANITIZED, Weir, eventually, weir_command
 
 HERE = pathlib.Path(__file__).parent
 MIB = 1 << 20
@@ -30,8 +31,9 @@ class S3Case(unittest.TestCase):
         cls.swift = Swift.of_this_process()
         cls.swift.bucket("bucket")
 
-    def start(self, url=None, **s3):
+    def start(self, url=None, options=(), **s3):
         config = impatient(stall_timeout_ms=30_000)
+        config["export"]["options"] = list(options)
         config["export"]["s3"] = {"part_bytes_min": 5 * MIB, **s3}
         self.weir = Weir(config, env={
             "AWS_REGION": REGION, "AWS_ENDPOINT_URL_S3": url or self.swift.url,
@@ -211,6 +213,33 @@ class S3Case(unittest.TestCase):
         self.assertEqual(self.swift.client.head_object(Bucket="bucket", Key="sparse")["ContentLength"],
                          200 * MIB)
 
+    def test_a_file_that_is_written_to_becomes_what_it_was_at_one_moment(self):
+        slow_down = (503, b"<Error><Code>SlowDown</Code></Error>")
+        with Gate(self.swift) as gate:
+            self.start(gate.url)
+            self.client.create("uploads", exportDefinition=executor())
+            content = self.file("log", 12 * MIB)
+            def grow(name):
+                with open(self.files / "log", "ab") as log:
+                    log.write(b"one more line\n")
+                return slow_down if gate.seen.count(name) % 2 else None
+            gate.before = grow
+            self.task("log", "moment/log")
+            self.assertEqual(self.ended(0), [IN_PROGRESS, SUCCESS])
+            self.assertEqual(gate.seen.count("create"), 2, "the one that was refused, and one")
+            self.assertEqual(self.swift.object("bucket", "moment/log"), content)
+
+            self.file("video", 12 * MIB, b"A")
+            gate.seen.clear()
+            def rewrite(_):
+                if gate.seen.count("part") == 2:
+                    with open(self.files / "video", "r+b") as video:
+                        video.write(b"B" * 12 * MIB)
+            gate.before = rewrite
+            self.task("video", "moment/video")
+            self.assertEqual(self.ended(1), [IN_PROGRESS, SUCCESS])
+            self.assertEqual(self.swift.object("bucket", "moment/video"), b"B" * 12 * MIB)
+
     def test_the_threshold_is_not_below_the_size_of_parts(self):
         self.start(part_bytes_min=8 * MIB)
         with self.assertRaises(Refused) as refused:
@@ -243,6 +272,180 @@ class S3Case(unittest.TestCase):
                         u for u in self.swift.uploads("bucket") if u["Key"] == f"canceled-{number}"])
                     gate.seen.clear()
             self.assertFalse([k for k in self.swift.keys("bucket") if k.startswith(("canceled", "never"))])
+
+    def slow_to_complete(self, gate):
+        gate.before = lambda name: (503, b"<Error><Code>SlowDown</Code></Error>") if name == "complete" else None
+
+    def under_way(self, gate, key):
+        """A task whose parts are all there and which S3 does not let end."""
+        self.file("large", 6 * MIB)
+        self.file("small", 10)
+        self.task("large", key)
+        eventually("its parts are there", lambda: "complete" in gate.seen)
+
+    def aborted(self, key):
+        eventually("the upload is aborted",
+                   lambda: not [u for u in self.swift.uploads("bucket") if u["Key"] == key])
+
+    def canceled_after_a_stop(self, remove):
+        with Gate(self.swift) as gate:
+            self.slow_to_complete(gate)
+            self.start(gate.url)
+            self.client.create("uploads", exportDefinition=executor())
+            self.under_way(gate, "stopped")
+            document = json.dumps({"inputUrl": f"file:{self.files / 'small'}", "bucket": "bucket", "key": "k"})
+            self.client.append_all("uploads", [document.encode()] * 300)
+            remove()
+            self.client.close()
+            self.weir.stop()
+            self.assertEqual([u for u in self.swift.uploads("bucket") if u["Key"] == "stopped"], [])
+            self.weir.start()
+            self.client = Client(self.weir.port)
+            told = [json.loads(m["payload"]) for m in self.client.read_all("status")]
+            self.assertEqual([m["status"] for m in told], [IN_PROGRESS] + [CANCELED] * 301)
+            self.assertEqual([m["statusContext"]["sequenceNumber"] for m in told], [0, *range(301)])
+
+    def test_a_stop_right_after_a_delete_tells_of_all(self):
+        self.canceled_after_a_stop(lambda: self.client.delete("uploads"))
+
+    def test_a_stop_right_after_an_update_tells_of_all(self):
+        self.canceled_after_a_stop(lambda: self.client.update("uploads"))
+
+    def test_of_many_and_large_tasks_the_one_under_way_and_the_newest_are_told(self):
+        with Gate(self.swift) as gate:
+            self.slow_to_complete(gate)
+            self.start(gate.url)
+            for number, (count, pad) in enumerate(((1100, ""), (400, "x" * 30_000))):
+                name = f"many-{number}"
+                self.client.create(name, exportDefinition=executor())
+                self.file("large", 6 * MIB)
+                gate.seen.clear()
+                self.task("large", f"many-{number}", stream=name)
+                eventually("its parts are there", lambda: "complete" in gate.seen)
+                document = json.dumps({"inputUrl": f"file:{self.files / 'large'}", "bucket": "bucket",
+                                       "key": "k", "pad": pad})
+                self.client.append_all(name, [document.encode()] * count)
+                self.client.delete(name)
+                self.assertEqual(self.ended(count, name), [CANCELED])
+                self.assertEqual(self.ended(0, name), [IN_PROGRESS, CANCELED])
+                told = sum(m["statusContext"]["streamName"] == name and m["status"] == CANCELED
+                           for m in (json.loads(m["payload"]) for m in self.client.read_all("status")))
+                self.assertEqual(told, min(count, 1000) + 1)
+            self.assertIn("tasks=100", self.weir.log())
+
+    def test_an_export_that_comes_back_begins_behind_its_farewell(self):
+        with Gate(self.swift) as gate:
+            self.slow_to_complete(gate)
+            self.start(gate.url)
+            self.client.create("uploads", exportDefinition=executor())
+            self.under_way(gate, "back")
+            may_abort = threading.Event()
+            self.addCleanup(may_abort.set)
+            def before(name):
+                if name == "abort":
+                    may_abort.wait(DEADLINE_S)
+            gate.before = before
+            self.client.update("uploads")
+            self.client.update("uploads", exportDefinition=executor())
+            eventually("the farewell is under way", lambda: "abort" in gate.seen)
+            begun = gate.seen.count("create")
+            may_abort.set()
+            eventually("the task is done anew", lambda: [m["status"] for m in self.statuses(0)]
+                       == [IN_PROGRESS, CANCELED, IN_PROGRESS, SUCCESS])
+            self.assertEqual(gate.seen.count("create"), begun + 1)
+            self.aborted("back")
+
+    def test_retention_cancels_the_task_under_way(self):
+        with Gate(self.swift) as gate:
+            self.slow_to_complete(gate)
+            self.start(gate.url)
+            self.client.create("uploads", maxSize=1 << 20, streamSegmentSize=1 << 18,
+                               exportDefinition=executor())
+            self.under_way(gate, "overwritten")
+            document = json.dumps({"inputUrl": f"file:{self.files / 'small'}", "bucket": "bucket",
+                                   "key": "newer", "pad": "x" * 30_000})
+            self.client.append_all("uploads", [document.encode()] * 60)
+            self.assertEqual(self.ended(60), [IN_PROGRESS, SUCCESS])
+            self.assertEqual(self.ended(0), [IN_PROGRESS, CANCELED])
+            self.aborted("overwritten")
+
+    def test_what_is_led_elsewhere_is_ended_where_it_was(self):
+        with Gate(self.swift) as gate:
+            self.slow_to_complete(gate)
+            self.start(gate.url)
+            self.client.create("uploads", exportDefinition=executor())
+            self.under_way(gate, "elsewhere")
+            out = self.weir.directory / "out"
+            self.weir.config["redirects"] = [{"match": {"stream": "uploads"},
+                                              "to": {"type": "file", "directory": str(out)}}]
+            self.weir.config_file()
+            done = weir_command("reload", "--admin-port", self.weir.admin_port)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual(self.ended(0), [IN_PROGRESS, CANCELED])
+            self.aborted("elsewhere")
+            eventually("the task's message is in the other place", lambda: out.is_dir() and list(out.iterdir()))
+
+    # -- what a person asks
+
+    def failure_class(self, stream):
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.weir.admin_port}/status") as answer:
+            return next(row for row in json.load(answer)["streams"] if row["name"] == stream)["exports"][0]["failure_class"]
+
+    def order(self, *words, status=0):
+        done = weir_command("export", *words, "--admin-port", self.weir.admin_port,
+                            env={"STREAM_MANAGER_SERVER_PORT": str(self.weir.port)})
+        self.assertEqual(done.returncode, status, (words, done.stdout, done.stderr))
+
+    def test_going_back_does_tasks_again_whatever_was_before(self):
+        self.start()
+        self.client.create("uploads", exportDefinition=executor())
+        self.file("small", 10)
+        def told(sequence):
+            return [m["status"] for m in self.statuses(sequence)]
+        for number in range(3):
+            self.task("small", f"again/{number}")
+        self.ended(2)
+        for times in range(2, 6):
+            self.client.close()
+            self.weir.restart()
+            self.client = Client(self.weir.port)
+            self.order("rewind", "uploads", "s3", "--to", "0", "--yes")
+            for number in range(3):
+                eventually(f"task {number} was done {times} times",
+                           lambda n=number: told(n) == [IN_PROGRESS, SUCCESS] * times)
+
+    def test_a_task_that_failed_is_done_again_by_a_rewind(self):
+        self.start()
+        self.client.create("uploads", exportDefinition=executor())
+        self.task("late", "late-again")
+        self.assertEqual(self.ended(0), [FAILURE])
+        content = self.file("late", 10)
+        self.order("rewind", "uploads", "s3", "--to", "0", "--yes")
+        eventually("it succeeds", lambda: [m["status"] for m in self.statuses(0)]
+                   == [FAILURE, IN_PROGRESS, SUCCESS])
+        self.assertEqual(self.swift.object("bucket", "late-again"), content)
+
+    def test_a_task_that_blocks_is_done_again_when_somebody_asks(self):
+        self.start(options=[{"stream": "*", "poison": "block"}])
+        self.client.create("uploads", exportDefinition=executor())
+        self.file("small", 10)
+        for number, order in enumerate((("retry-now", "uploads", "s3"),
+                                        ("rewind", "uploads", "s3", "--to", "2", "--yes"))):
+            self.task(f"late-{number}", f"blocked/{number}")
+            self.task("small", f"behind/{number}")
+            self.assertEqual(self.ended(2 * number), [FAILURE])
+            self.client.close()
+            self.weir.restart()
+            self.client = Client(self.weir.port)
+            eventually("it blocks still", lambda: self.failure_class("uploads") == "operator")
+            self.assertIn("blocks the export",
+                          self.client.describe("uploads")["exportStatuses"][0]["errorMessage"])
+            self.assertEqual(self.statuses(2 * number + 1), [])
+            self.file(f"late-{number}", 10)
+            self.order(*order)
+            self.assertEqual(self.ended(2 * number + 1), [IN_PROGRESS, SUCCESS])
+            self.assertEqual([m["status"] for m in self.statuses(2 * number)],
+                             [FAILURE, IN_PROGRESS, SUCCESS])
 
     # -- the network and the clock
 

@@ -187,7 +187,7 @@ Result<PartsPage> read_parts(std::string_view body) {
     const auto number = number_of(node, "PartNumber");
     const auto bytes = number_of(node, "Size");
     if (!number || *number < 1 || !bytes || *bytes < 0) return unreadable();
-    page.parts.push_back({*number, text_of(node, "ETag"), *bytes});
+    page.parts.push_back({*number, text_of(node, "ETag"), *bytes, text_of(node, "ChecksumCRC32")});
   }
   if (text_of(list, "IsTruncated") == "true") {
     page.next_marker = number_of(list, "NextPartNumberMarker");

@@ -34,6 +34,7 @@ struct ListedPart {
   std::int64_t number = 0;
   std::string etag;  ///< as sent, quotes included
   std::int64_t bytes = 0;
+  std::string crc32;  ///< as sent, "" if the service keeps none
 };
 struct PartsPage {
   std::vector<ListedPart> parts;

@@ -4,8 +4,6 @@
 #include "destination/base64.h"
 #include "destination/percent.h"
 
-#include <algorithm>
-#include <array>
 #include <charconv>
 
 namespace weir::destination::s3 {
@@ -29,12 +27,6 @@ AwsReply nonsense(AwsReply reply, std::string why) {
   reply.failure = FailureClass::kTransient;
   reply.error = "what answered is not S3: " + std::move(why);
   return reply;
-}
-
-std::string base64_of_crc32(std::uint32_t crc32) {
-  std::array<std::byte, 4> big{};
-  store_big32(big.data(), crc32);
-  return base64(big);
 }
 
 void add_metadata(const Metadata& metadata, AwsCall& call) {
@@ -88,7 +80,7 @@ void describe_body(AwsCall& call, FilePart& body, const Digest& digest, bool has
 
 void add_crc32(AwsCall& call, std::uint32_t crc32) {
   call.headers.push_back({"x-amz-sdk-checksum-algorithm", "CRC32"});
-  call.headers.push_back({"x-amz-checksum-crc32", base64_of_crc32(crc32)});
+  call.headers.push_back({"x-amz-checksum-crc32", crc32_text(crc32)});
 }
 
 Answer<std::string> etag_of(AwsReply reply) {
@@ -179,13 +171,12 @@ AwsReply Client::complete_upload(const Object& object, const std::string& upload
                                  const std::vector<StoredPart>& parts, std::int64_t part_bytes,
                                  std::int64_t bytes, const std::stop_token& stop) {
   std::vector<CompletedPart> listed;
-  std::uint32_t crc32 = 0;
-  std::int64_t left = bytes;
+  std::vector<Digest> digests;
   for (const StoredPart& part : parts) {
     listed.push_back({static_cast<std::int64_t>(listed.size()) + 1, part.etag});
-    crc32 = crc32_joined(crc32, part.digest.crc32, std::min(left, part_bytes));
-    left -= part_bytes;
+    digests.push_back(part.digest);
   }
+  const std::uint32_t crc32 = crc32_of_parts(digests, part_bytes, bytes);
   const std::string body = complete_body(listed);
   AwsCall request;
   request.operation = "CompleteMultipartUpload";
@@ -193,7 +184,7 @@ AwsReply Client::complete_upload(const Object& object, const std::string& upload
   request.headers.push_back({"Content-Type", "application/xml"});
   if (!setup_.overridden) {
     request.headers.push_back({"x-amz-checksum-type", "FULL_OBJECT"});
-    request.headers.push_back({"x-amz-checksum-crc32", base64_of_crc32(crc32)});
+    request.headers.push_back({"x-amz-checksum-crc32", crc32_text(crc32)});
   }
   request.body = as_bytes(body);
   request.patience_ms = kCompletePatienceMs;
@@ -223,6 +214,7 @@ Answer<Client::Head> Client::head_object(const Object& object, const std::stop_t
   AwsCall request;
   request.operation = "HeadObject";
   request.method = "HEAD";
+  if (!setup_.overridden) request.headers.push_back({"x-amz-checksum-mode", "ENABLED"});
   Answer<Head> answer{call(object, std::move(request), stop), {}};
   if (answer.reply.failure != FailureClass::kNone) return answer;
   const std::string_view length = answer.reply.http.header("content-length");
@@ -230,6 +222,7 @@ Answer<Client::Head> Client::head_object(const Object& object, const std::stop_t
   const auto [end, error] = std::from_chars(length.data(), last, answer.value.bytes);
   if (error != std::errc{} || end != last) answer.value.bytes = -1;
   answer.value.etag = unquoted(answer.reply.http.header("etag"));
+  answer.value.crc32 = answer.reply.http.header("x-amz-checksum-crc32");
   return answer;
 }
 

@@ -76,7 +76,8 @@ class Client {
 
   struct Head {
     std::int64_t bytes = -1;
-    std::string etag;  ///< without quotes
+    std::string etag;   ///< without quotes
+    std::string crc32;  ///< of the whole object, as `crc32_text` writes it; "" = not told
   };
   Answer<Head> head_object(const Object& object, const std::stop_token& stop);
 

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "destination/metrics.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -74,8 +75,8 @@ Outcome S3Destination::deliver(const exporter::Batch& batch, std::stop_token sto
   }
   if (refused_ && refused_->first == message.sequence) return Outcome::rejected(refused_->second);
   refused_.reset();
-  if ((!run_ || run_->name.sequence != message.sequence) && !take_up(message, stop)) {
-    return interrupted();
+  if (!run_ || run_->name.sequence != message.sequence) {
+    if (auto later = take_up(message, stop)) return std::move(*later);
   }
   return work(message, stop);
 }
@@ -97,13 +98,72 @@ bool S3Destination::inherit(std::string_view text) {
   auto note = decode_note(text.substr(moved ? 1 : 0));
   if (!note) return false;
   note_ = std::move(*note);
-  if (moved) {
-    // Tasks before the noted one are to be done again. What it says of an upload is still so.
-    note_.task = -1;
-    note_.end.reset();
-  }
   note_is_inherited_ = note_.task >= 0;
+  noted_ = true;
+  if (moved) distrust_note();
   return true;
+}
+
+// As if the marked note were found after a start.
+void S3Destination::moved() {
+  recall();
+  if (run_) {
+    left_ = std::exchange(run_, std::nullopt);
+  } else {
+    distrust_note();
+  }
+  note_.task = -1;
+  note_.end.reset();
+  refused_.reset();
+}
+
+// Tasks before the noted one are to be done again. What it says of an upload is still so, and that
+// is aborted when the next task is taken up.
+void S3Destination::distrust_note() {
+  if (note_is_inherited_ && !note_.end) left_ = run_of_note();
+  note_is_inherited_ = false;
+  note_.task = -1;
+  note_.end.reset();
+}
+
+void S3Destination::forgive_refusals() { refused_.reset(); }
+
+void S3Destination::passed(SequenceNumber next, std::stop_token stop) {
+  stop_ = stop;
+  recall();
+  // If it is interrupted, the next task or the next process does it.
+  static_cast<void>(leave(next, stop));
+}
+
+// Ends the task that was begun if it lies before `next`: nobody brings it again.
+std::optional<Outcome> S3Destination::leave(SequenceNumber next, const std::stop_token& stop) {
+  if (run_ && run_->name.sequence < next) {
+    left_ = std::exchange(run_, std::nullopt);
+  } else if (note_is_inherited_ && !note_.end && note_.task < next.value()) {
+    left_ = run_of_note();
+  }
+  if (!left_ || left_->name.sequence >= next) return std::nullopt;
+  note_is_inherited_ = false;
+  run_ = std::exchange(left_, std::nullopt);
+  note_.task = run_->name.sequence.value();
+  note_.end = run_->end;
+  Outcome outcome =
+      run_->end ? tell_end(stop)
+                : end(TaskStatus::kCanceled,
+                      "the task was removed from the stream, or the export was moved beyond it, "
+                      "before it was done",
+                      stop);
+  if (outcome.verdict != exporter::Verdict::kRetry) return std::nullopt;
+  return outcome;
+}
+
+// A task that an earlier process or definition began; what its document was is not known. That it
+// ended could perhaps not be noted.
+S3Destination::Run S3Destination::run_of_note() const {
+  Run run;
+  run.maybe_told = true;
+  run.name = {setup_.stream_name, setup_.identifier, SequenceNumber(note_.task)};
+  return run;
 }
 
 void S3Destination::farewell(const exporter::Farewell& farewell, std::stop_token stop) {
@@ -115,41 +175,97 @@ void S3Destination::farewell(const exporter::Farewell& farewell, std::stop_token
   }
   const auto notes = std::move(setup_.notes);  // they go with the export
   setup_.notes = nullptr;
-  const std::int64_t at = note_.task;
-  const std::optional<TaskEnd> ended = run_ ? run_->end : note_.end;
-  bool going_on = run_ && run_->upload ? run_->upload->abandon(stop) : give_up_other_upload(stop);
-  for (const exporter::Message& message : farewell.pending.messages()) {
-    if (!going_on) break;
-    const std::int64_t sequence = message.sequence.value();
-    if (sequence < at) continue;  // done
-    Run run;
-    run.name = {setup_.stream_name, setup_.identifier, message.sequence};
-    run.document = read_task(message.payload);
-    run.end = TaskEnd{TaskStatus::kCanceled,
-                      "the stream or the export was removed before the task was done", 0};
-    if (sequence == at && ended) {
-      run.end = ended;
-      run.maybe_told = true;
-    }
-    run_ = std::move(run);
-    const Outcome outcome = tell_end(stop);
-    going_on = outcome.verdict != exporter::Verdict::kRetry;
-  }
-  if (farewell.older > 0) {
-    log::warn("More tasks than are told of one by one were canceled.",
-              {{"stream", setup_.stream_name},
-               {"destination", setup_.identifier},
-               {"tasks", farewell.older}});
-  }
+  // Applications first, the network last: it may not be there, and weir may be stopping.
+  cancel_all(farewell, stop);
+  abandon_for_good(stop);
   // A delivery that was under way may have saved it after the export's position was removed.
   if (notes) static_cast<void>(notes->save(""));
 }
 
+void S3Destination::cancel_all(const exporter::Farewell& farewell, const std::stop_token& stop) {
+  const auto& pending = farewell.pending.messages();
+  const std::int64_t at = note_.task;
+  const auto is_begun = [&](const exporter::Message& message) {
+    return begun_ && message.sequence == begun_->sequence;
+  };
+  std::optional<Run> begun = run_ ? std::exchange(run_, std::nullopt) : std::move(left_);
+  if (begun) begun_ = begun->name;
+  if (!begun && at >= 0 && !note_.end) {
+    begun_ = run_of_note().name;
+    if (std::none_of(pending.begin(), pending.end(), is_begun)) begun = run_of_note();
+  }
+  std::int64_t older = farewell.older;
+  if (begun && older > 0 && std::none_of(pending.begin(), pending.end(), is_begun)) --older;
+  std::int64_t untold = 0;
+  const bool told_first = begun.has_value();
+  if (begun && !cancel(std::move(*begun), stop)) ++untold;
+  for (const exporter::Message& message : pending) {
+    const std::int64_t sequence = message.sequence.value();
+    if (sequence < at || (told_first && is_begun(message))) continue;  // done
+    Run run;
+    run.name = {setup_.stream_name, setup_.identifier, message.sequence};
+    run.document = read_task(message.payload);
+    if (sequence == at && note_.end) {
+      run.end = note_.end;
+      run.maybe_told = true;
+    }
+    if (untold > 0 || !cancel(std::move(run), stop)) ++untold;
+  }
+  if (older > 0) {
+    log::warn(
+        "More tasks than are told of one by one were canceled.",
+        {{"stream", setup_.stream_name}, {"destination", setup_.identifier}, {"tasks", older}});
+  }
+  if (untold > 0) {
+    log::warn(
+        "weir stopped before it had told of all tasks of a removed export.",
+        {{"stream", setup_.stream_name}, {"destination", setup_.identifier}, {"tasks", untold}});
+  }
+}
+
+// False if it was interrupted.
+bool S3Destination::cancel(Run run, const std::stop_token& stop) {
+  run_ = std::move(run);
+  if (!run_->end) {
+    run_->end = TaskEnd{TaskStatus::kCanceled,
+                        "the stream or the export was removed before the task was done", 0};
+  }
+  return tell_end(stop).verdict != exporter::Verdict::kRetry;
+}
+
+// Nobody goes on with it any more, also not after a start.
+void S3Destination::abandon_for_good(const std::stop_token& stop) {
+  run_.reset();
+  if (begun_) {
+    Run begun;
+    begun.name = *begun_;  // whose Warning it is
+    run_ = std::move(begun);
+  }
+  // Not put off: as often as it takes, which is a few times.
+  bool stays = false;
+  do {
+    stays = give_up_other_upload(stop).has_value();
+  } while (stays && !stop.stop_requested());
+  if (!stays) return;
+  log::warn("An incomplete upload stays at the destination.",
+            {{"stream", setup_.stream_name},
+             {"destination", setup_.identifier},
+             {"bucket", note_.bucket},
+             {"key", note_.key},
+             {"upload", note_.upload.id},
+             {"error", "weir stopped before it was aborted"}});
+}
+
 // Begins with a task, or goes on with it where an earlier process was.
-bool S3Destination::take_up(const exporter::Message& message, const std::stop_token& stop) {
+std::optional<Outcome> S3Destination::take_up(const exporter::Message& message,
+                                              const std::stop_token& stop) {
   const bool inherited = note_is_inherited_ && note_.task == message.sequence.value();
-  if (!inherited && !give_up_other_upload(stop)) return false;
+  if (!inherited) {
+    if (auto later = leave(message.sequence, stop)) return later;
+    if (auto later = give_up_other_upload(stop)) return later;
+  }
   note_is_inherited_ = false;
+  left_.reset();  // it comes again
   Run run;
   run.name = {setup_.stream_name, setup_.identifier, message.sequence};
   run.document = read_task(message.payload);
@@ -158,15 +274,16 @@ bool S3Destination::take_up(const exporter::Message& message, const std::stop_to
     run.maybe_told = note_.end.has_value();
   } else {
     note_ = {};
+    noted_ = false;
     note_.task = message.sequence.value();
   }
   run_ = std::move(run);
-  return true;
+  return std::nullopt;
 }
 
-// The position was moved, or the task was removed, while its parts were stored.
-bool S3Destination::give_up_other_upload(const std::stop_token& stop) {
-  if (note_.upload.id.empty()) return true;
+// Aborts the upload that the note names; it is of another task than the next one.
+std::optional<Outcome> S3Destination::give_up_other_upload(const std::stop_token& stop) {
+  if (note_.upload.id.empty()) return std::nullopt;
   Upload::Plan plan;
   plan.object = {note_.bucket, note_.key};
   Upload other(*setup_.client, *this, std::move(plan), note_.upload);
@@ -176,6 +293,7 @@ bool S3Destination::give_up_other_upload(const std::stop_token& stop) {
 Outcome S3Destination::work(const exporter::Message& message, const std::stop_token& stop) {
   Run& run = *run_;
   if (run.end) return tell_end(stop);
+  if (run.decided) return end(run.decided->status, run.decided->message, stop);
   const bool begun = run.in_progress_told || !note_.upload.id.empty();
   if (!begun && expired(message)) {
     return end(TaskStatus::kCanceled, "the stream's time to live passed before the upload began",
@@ -216,12 +334,19 @@ std::optional<std::string> S3Destination::plan(const Task& task) {
 
 Outcome S3Destination::upload(const std::stop_token& stop) {
   Run& run = *run_;
-  const auto file = open_input(run.document.task->path, setup_.input);
-  if (!file) {
-    if (is_shortage(file.error())) {
-      return Outcome::retry(FailureClass::kTransient, file.error().what);
+  if (!run.file) {
+    InputRules rules = setup_.input;
+    if (setup_.denied) {
+      for (std::string& path : setup_.denied()) rules.denied.push_back(std::move(path));
     }
-    return end(TaskStatus::kFailure, file.error().what, stop);
+    auto file = open_input(run.document.task->path, rules);
+    if (!file) {
+      if (is_shortage(file.error())) {
+        return Outcome::retry(FailureClass::kTransient, file.error().what);
+      }
+      return end(TaskStatus::kFailure, file.error().what, stop);
+    }
+    run.file = std::move(*file);
   }
   if (!run.in_progress_told) {
     if (!tell(TaskStatus::kInProgress, StatusLevel::kInfo, "The upload has begun.", stop)) {
@@ -229,7 +354,7 @@ Outcome S3Destination::upload(const std::stop_token& stop) {
     }
     run.in_progress_told = true;
   }
-  UploadResult result = run.upload->run(**file, stop);
+  UploadResult result = run.upload->run(*run.file, stop);
   switch (result.kind) {
     case UploadResult::Kind::kDone:
       return end(TaskStatus::kSuccess, "The file is uploaded.", stop);
@@ -238,6 +363,8 @@ Outcome S3Destination::upload(const std::stop_token& stop) {
     case UploadResult::Kind::kRetry:
       break;
   }
+  // Should retention take it away while weir does not run, its end is told all the same.
+  if (!noted_) remember();
   if (!stop.stop_requested()) {
     tell(TaskStatus::kInProgress, StatusLevel::kDebug,
          "It is tried again after: " + result.outcome.error, stop);
@@ -247,22 +374,26 @@ Outcome S3Destination::upload(const std::stop_token& stop) {
 
 Outcome S3Destination::end(TaskStatus status, std::string message, const std::stop_token& stop) {
   if (status != TaskStatus::kSuccess && !note_.upload.id.empty()) {
+    run_->decided = TaskEnd{status, message, 0};
     // What an earlier process began may be known from the note only.
-    if (run_->upload ? !run_->upload->abandon(stop) : !give_up_other_upload(stop)) {
-      return interrupted();
-    }
+    auto later = run_->upload ? run_->upload->abandon(stop) : give_up_other_upload(stop);
+    if (later) return std::move(*later);
   }
   run_->upload.reset();
+  run_->file.reset();
   note_.upload = {};
   run_->end = TaskEnd{status, std::move(message), 0};
-  if (is_told(level_of_end(status))) {
+  const bool told = is_told(level_of_end(status));
+  if (told && !run_->maybe_told) {
     if (const auto from = setup_.streams->end(setup_.status_stream)) {
       run_->end->told_from = from->value();
     }
-    note_.end = run_->end;
-    note_.end->message.resize(std::min(note_.end->message.size(), kMessageBytes));
-    remember();
   }
+  // Also an end of which nobody is told: the file may be gone when the task is taken up again, and
+  // a task that was noted without its end would seem to be under way.
+  note_.end = run_->end;
+  note_.end->message.resize(std::min(note_.end->message.size(), kMessageBytes));
+  remember();
   return tell_end(stop);
 }
 
@@ -303,6 +434,8 @@ bool S3Destination::expired(const exporter::Message& message) const {
 }
 
 bool S3Destination::is_told(StatusLevel level) const {
+  // Two streams that get each other's statuses would never come to an end.
+  if (run_ && run_->document.is_report) return false;
   return setup_.streams && !setup_.status_stream.empty() && level <= setup_.status_level;
 }
 
@@ -337,6 +470,7 @@ void S3Destination::dropped(const Error& error) {
 
 void S3Destination::remember() {
   if (!setup_.notes) return;
+  noted_ = true;
   const auto saved = setup_.notes->save(encode(note_));
   if (saved || saved.error().code == Errc::kNotFound) {
     note_trouble_logged_ = false;

@@ -1,5 +1,6 @@
 #include "destination/s3/destination.h"
 
+#include "base/log.h"
 #include "destination/credentials.h"
 #include "destination/options.h"
 #include "destination/s3/fakes.h"
@@ -7,6 +8,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 #include <unistd.h>
@@ -64,6 +66,7 @@ class S3 : public ::testing::Test {
     setup.status_level = level;
     setup.threshold_bytes = threshold;
     setup.input = rules;
+    setup.denied = [this] { return secrets; };
     setup.client = std::make_unique<Client>(std::move(client));
     setup.streams = streams;
     setup.notes = notes;
@@ -75,6 +78,14 @@ class S3 : public ::testing::Test {
       content[i] = static_cast<char>('a' + i / 4096 % 26);
     std::ofstream(directory + "/" + name, std::ios::binary) << content;
     return content;
+  }
+  // Writes to a file that is there, in place; always later than the last time.
+  void write_into(const std::string& name, const std::string& content,
+                  std::ios::openmode how = std::ios::in | std::ios::out) {
+    const std::filesystem::path path = directory + "/" + name;
+    const auto before = std::filesystem::last_write_time(path);
+    std::ofstream(path, std::ios::binary | how) << content;
+    std::filesystem::last_write_time(path, before + std::chrono::seconds(1));
   }
   [[nodiscard]] std::string task(const std::string& name, const std::string& key = "key",
                                  const std::string& more = {}) const {
@@ -114,6 +125,7 @@ class S3 : public ::testing::Test {
   model::StatusLevel level = model::StatusLevel::kInfo;
   std::int64_t threshold = kPartBytesMin;
   InputRules rules;
+  std::vector<std::string> secrets;
   Url endpoint = {"http", "127.0.0.1", 9000, "/", "", false};
   bool overridden = true;
   bool path_style = false;
@@ -121,6 +133,19 @@ class S3 : public ::testing::Test {
 };
 
 constexpr std::size_t kLarge = 12 * 1024 * 1024;  // two parts and a piece
+
+TEST_F(S3, WhatBecomesASecretWhileTheExportRunsIsDeniedFromThenOn) {
+  file("a", 10);
+  EXPECT_EQ(deliver(0, task("a")).verdict, Verdict::kDelivered);
+  EXPECT_EQ(statuses(0), "20");
+  secrets = {directory + "/a", directory + "/b"};
+  deliver(1, task("a", "leak"));
+  EXPECT_EQ(statuses(1), "1");
+  file("b", 10);  // the file is made later than the configuration that names it
+  deliver(2, task("b", "leak"));
+  EXPECT_EQ(statuses(2), "1");
+  EXPECT_FALSE(s3.objects.contains("/bucket/leak"));
+}
 
 TEST_F(S3, ASmallFileIsOneRequestAndTwoStatuses) {
   const std::string content = file("a", 1000);
@@ -318,6 +343,24 @@ TEST_F(S3, BadTasksEndWithTheirReason) {
   EXPECT_EQ(script->seen.size(), 1U);
 }
 
+// Two streams may have been made each other's status stream.
+TEST_F(S3, AStatusIsNoTaskAndHasNoStatusOfItsOwn) {
+  EXPECT_EQ(deliver(0, "nonsense").verdict, Verdict::kRejected);
+  ASSERT_EQ(streams->told["status"].size(), 1U);
+  const std::string status = streams->told["status"].back();
+  const Outcome outcome = deliver(1, status);
+  EXPECT_EQ(outcome.verdict, Verdict::kRejected);
+  EXPECT_NE(outcome.error.find("the status of a task"), std::string::npos) << outcome.error;
+  EXPECT_EQ(deliver(2, "{\"weirDeadLetter\":1,\"stream\":\"uploads\"}\nnonsense").verdict,
+            Verdict::kRejected);
+  EXPECT_EQ(streams->told["status"].size(), 1U);
+
+  exporter::Farewell farewell{Batch("uploads", "s3"), 0, notes->text};
+  farewell.pending.add(SequenceNumber(3), clock.wall_ms(), as_bytes(status));
+  destination->farewell(farewell, {});
+  EXPECT_EQ(streams->told["status"].size(), 1U);
+}
+
 TEST_F(S3, LevelsDecideWhatIsTold) {
   file("a", 10);
   const auto told_at = [&](model::StatusLevel at, const std::string& name) {
@@ -374,11 +417,147 @@ TEST_F(S3, AShrinkingFileFailsItsTask) {
   EXPECT_TRUE(s3.uploads.empty()) << "its parts are removed";
 }
 
+// A log: there is more of it each time somebody looks.
+TEST_F(S3, AGrowingFileIsUploadedUpToTheSizeItHad) {
+  const std::string content = file("log", kLarge);
+  int requests = 0;
+  script->answer = [&](const SeenRequest& request) {
+    write_into("log", "line\n", std::ios::app);
+    return ++requests % 3 == 0 ? refusal(503, "SlowDown") : s3(request);
+  };
+  int tries = 1;
+  while (deliver(0, task("log")).verdict == Verdict::kRetry) ASSERT_LT(++tries, 10);
+  EXPECT_TRUE(s3.objects.at("/bucket/key") == content);
+  EXPECT_EQ(s3.begun, 1);
+  EXPECT_EQ(std::count(s3.operations.begin(), s3.operations.end(), "Part"), 3) << "none again";
+  EXPECT_EQ(statuses(), "20");
+}
+
+TEST_F(S3, AFileThatHasGrownSinceARestartKeepsItsParts) {
+  const std::string content = file("log", kLarge);
+  s3.faults = {{"Complete", refusal(503, "SlowDown")}};
+  EXPECT_EQ(deliver(0, task("log")).verdict, Verdict::kRetry);
+  write_into("log", "line\n", std::ios::app);
+  restart();
+  EXPECT_EQ(deliver(0, task("log")).verdict, Verdict::kDelivered);
+  EXPECT_TRUE(s3.objects.at("/bucket/key") == content);
+  EXPECT_EQ(s3.begun, 1);
+  EXPECT_EQ(std::count(s3.operations.begin(), s3.operations.end(), "Part"), 3);
+}
+
+TEST_F(S3, AFileRewrittenInPlaceIsNotTorn) {
+  file("big", kLarge);
+  const std::string content(kLarge, 'x');
+  int parts = 0;
+  script->answer = [&](const SeenRequest& request) {
+    if (request.method == "PUT" && ++parts == 2) write_into("big", content);
+    return s3(request);
+  };
+  EXPECT_EQ(deliver(0, task("big")).verdict, Verdict::kDelivered);
+  EXPECT_TRUE(s3.objects.at("/bucket/key") == content);
+  EXPECT_EQ(s3.begun, 1);
+  EXPECT_EQ(parts, 5) << "the two that were sent before it changed, once more";
+}
+
+TEST_F(S3, AFileThatIsOnlyTouchedIsNotSentAgain) {
+  const std::string content = file("big", kLarge);
+  int parts = 0;
+  script->answer = [&](const SeenRequest& request) {
+    if (request.method == "PUT" && ++parts == 2) write_into("big", "");
+    return s3(request);
+  };
+  EXPECT_EQ(deliver(0, task("big")).verdict, Verdict::kDelivered);
+  EXPECT_TRUE(s3.objects.at("/bucket/key") == content);
+  EXPECT_EQ(parts, 3);
+}
+
+TEST_F(S3, AFileThatNeverStandsStillFailsItsTask) {
+  file("ring", kLarge);
+  int parts = 0;
+  script->answer = [&](const SeenRequest& request) {
+    if (request.method == "PUT") write_into("ring", "round " + std::to_string(++parts));
+    return s3(request);
+  };
+  EXPECT_EQ(deliver(0, task("ring")).verdict, Verdict::kRejected);
+  EXPECT_EQ(statuses(), "21");
+  EXPECT_NE(last_message().find("changed again and again"), std::string::npos) << last_message();
+  EXPECT_TRUE(s3.uploads.empty());
+  EXPECT_LE(parts, 7);
+}
+
+// It was opened; what takes its name, or that nothing does, is of no concern any more.
+TEST_F(S3, AFileThatIsReplacedMeanwhileIsUploadedAsItWas) {
+  const std::string content = file("big", kLarge);
+  s3.faults = {{"Part", refusal(503, "SlowDown")}};
+  EXPECT_EQ(deliver(0, task("big")).verdict, Verdict::kRetry);
+  file("next", 10);
+  std::filesystem::rename(directory + "/next", directory + "/big");
+  EXPECT_EQ(deliver(0, task("big")).verdict, Verdict::kDelivered);
+  EXPECT_TRUE(s3.objects.at("/bucket/key") == content);
+}
+
 TEST_F(S3, APartialUploadThatCannotBeRemovedIsAWarning) {
   file("big", kLarge);
   s3.faults = {{"Part", refusal(403, "AccessDenied")}, {"Abort", refusal(403, "AccessDenied")}};
   EXPECT_EQ(deliver(0, task("big")).verdict, Verdict::kRejected);
   EXPECT_EQ(statuses(), "231");
+}
+
+TEST_F(S3, PartsAreRemovedAsSoonAsS3HasTimeForIt) {
+  file("big", kLarge);
+  s3.faults = {{"Part", refusal(403, "AccessDenied")},
+               {"Abort", refusal(503, "SlowDown")},
+               {"Abort", testing::no_answer("reset")}};
+  const auto outcome = deliver(0, task("big"));
+  EXPECT_EQ(outcome.verdict, Verdict::kRetry);
+  EXPECT_EQ(outcome.failure, FailureClass::kThrottle);
+  EXPECT_NE(outcome.error.find("cannot be removed yet"), std::string::npos) << outcome.error;
+  EXPECT_EQ(deliver(0, task("big")).verdict, Verdict::kRetry);
+  EXPECT_EQ(deliver(0, task("big")).verdict, Verdict::kRejected);
+  EXPECT_TRUE(s3.uploads.empty());
+  EXPECT_EQ(statuses(), "21");
+  EXPECT_NE(last_message().find("AccessDenied"), std::string::npos) << last_message();
+}
+
+TEST_F(S3, PartsThatStayAreAWarningInTheEnd) {
+  file("big", kLarge);
+  s3.faults = {{"Part", refusal(403, "AccessDenied")}};
+  for (int i = 0; i < 5; ++i) s3.faults.push_back({"Abort", refusal(503, "SlowDown")});
+  for (int i = 0; i < 4; ++i) EXPECT_EQ(deliver(0, task("big")).verdict, Verdict::kRetry) << i;
+  EXPECT_EQ(deliver(0, task("big")).verdict, Verdict::kRejected);
+  EXPECT_EQ(statuses(), "231");
+}
+
+TEST_F(S3, PartsOfAnotherTaskHoldUpTheNextOneAFewTimesOnly) {
+  file("a", 10);
+  file("big", kLarge);
+  std::int64_t sequence = 0;
+  for (const int refused : {2, 5}) {
+    sequence += 10;
+    s3 = {};
+    s3.faults = {{"Complete", refusal(503, "SlowDown")}};
+    EXPECT_EQ(deliver(sequence, task("big")).verdict, Verdict::kRetry);
+    restart();
+    for (int i = 0; i < refused; ++i) s3.faults.push_back({"Abort", refusal(503, "SlowDown")});
+    int tries = 1;
+    while (deliver(sequence + 5, task("a", "other")).verdict == Verdict::kRetry)
+      ASSERT_LT(++tries, 10);
+    EXPECT_EQ(tries, std::min(refused + 1, 5));
+    EXPECT_EQ(s3.uploads.empty(), refused == 2);
+  }
+}
+
+TEST_F(S3, RemovalTellsOfTasksWhateverBecomesOfParts) {
+  file("big", kLarge);
+  s3.faults = {{"Complete", refusal(503, "SlowDown")}};
+  EXPECT_EQ(deliver(0, task("big")).verdict, Verdict::kRetry);
+  for (int i = 0; i < 9; ++i) s3.faults.push_back({"Abort", refusal(503, "SlowDown")});
+  exporter::Farewell farewell{Batch("uploads", "s3"), 0, notes->text};
+  const std::string payload = task("big");
+  farewell.pending.add(SequenceNumber(0), clock.wall_ms(), as_bytes(payload));
+  destination->farewell(farewell, {});
+  EXPECT_EQ(statuses(), "243");
+  EXPECT_EQ(s3.faults.size(), 4U);
 }
 
 TEST_F(S3, TwoHundredWithAnErrorIsNoSuccess) {
@@ -396,6 +575,34 @@ TEST_F(S3, ALostAnswerToCompleteIsLookedInto) {
   EXPECT_EQ(deliver(0, task("big")).verdict, Verdict::kDelivered);
   EXPECT_EQ(s3.begun, 1);
   EXPECT_TRUE(s3.objects.at("/bucket/key") == content);
+}
+
+TEST_F(S3, ALostAnswerToCompleteIsAboutWhatWasSent) {
+  const std::string content = file("big", kLarge);
+  s3.faults = {{"Complete", testing::no_answer("reset"), true}};
+  EXPECT_EQ(deliver(0, task("big")).verdict, Verdict::kRetry);
+  EXPECT_EQ(s3.uploads.size(), 0U);
+  write_into("big", "other");
+  EXPECT_EQ(deliver(0, task("big")).verdict, Verdict::kDelivered);
+  EXPECT_EQ(s3.begun, 1);
+  EXPECT_TRUE(s3.objects.at("/bucket/key") == content);
+}
+
+// An answer to HEAD has no body: what it means is guessed from its status.
+TEST_F(S3, WhetherTheObjectIsThereIsAskedUntilItIsSaid) {
+  file("big", kLarge);
+  std::int64_t sequence = 0;
+  for (const int status : {400, 429, 500, 503, 403, 404}) {
+    SCOPED_TRACE(status);
+    s3 = {};
+    s3.faults = {{"Complete", testing::no_answer("reset"), true}, {"Head", answer(status)}};
+    EXPECT_EQ(deliver(sequence, task("big")).verdict, Verdict::kRetry);
+    EXPECT_EQ(deliver(sequence, task("big")).verdict, Verdict::kRetry);
+    EXPECT_EQ(deliver(sequence, task("big")).verdict, Verdict::kDelivered);
+    const bool says_absent = status == 403 || status == 404;
+    EXPECT_EQ(s3.begun, says_absent ? 2 : 1) << "it was there, seen or not";
+    ++sequence;
+  }
 }
 
 TEST_F(S3, AnUploadThatExpiredBeginsAgain) {
@@ -433,11 +640,33 @@ TEST_F(S3, AnotherProcessGoesOnWithTheParts) {
   EXPECT_EQ(statuses(), "220") << "InProgress once for each run";
 }
 
+TEST_F(S3, WhereETagsTellNothingChecksumsDo) {
+  overridden = false;
+  path_style = true;
+  endpoint = {"https", "unused", 443, "/", "", false};
+  const std::string content = file("big", kLarge);
+  s3.encrypts = true;
+  s3.faults = {{"Complete", refusal(503, "SlowDown")}};
+  restart();
+  EXPECT_EQ(deliver(0, task("big")).verdict, Verdict::kRetry);
+  restart();
+  s3.uploads.at("u1").parts[2] = std::string(s3.uploads.at("u1").parts[2].size(), 'x');
+  s3.faults = {{"Complete", testing::no_answer("reset"), true}};
+  EXPECT_EQ(deliver(0, task("big")).verdict, Verdict::kRetry);
+  EXPECT_EQ(std::count(s3.operations.begin(), s3.operations.end(), "Part"), 4)
+      << "only the part that is not what the file holds";
+  restart();
+  EXPECT_EQ(deliver(0, task("big")).verdict, Verdict::kDelivered);
+  EXPECT_EQ(s3.begun, 1) << "and the object that is complete is recognised";
+  EXPECT_TRUE(s3.objects.at("/bucket/key") == content);
+}
+
 TEST_F(S3, AFileThatChangedMeanwhileIsUploadedAnew) {
   file("big", kLarge);
   s3.faults = {{"Complete", refusal(503, "SlowDown")}};
   EXPECT_EQ(deliver(0, task("big")).verdict, Verdict::kRetry);
-  const std::string content = file("big", kLarge + 5);
+  const std::string content(kLarge + 5, 'x');
+  write_into("big", content);
   restart();
   EXPECT_EQ(deliver(0, task("big")).verdict, Verdict::kDelivered);
   EXPECT_TRUE(s3.objects.at("/bucket/key") == content);
@@ -501,6 +730,24 @@ TEST_F(S3, AnEndThatWasNotToldIsToldAfterTheRestart) {
   EXPECT_EQ(script->seen.size(), 1U);
 }
 
+// Whoever hears of failures only removes a file once it is in its bucket.
+TEST_F(S3, WhatEndedWithoutAWordIsNotDoneAgain) {
+  for (const bool heard : {true, false}) {
+    level = model::StatusLevel::kError;
+    status_stream = heard ? "status" : "";
+    notes = std::make_shared<FakeNotes>();
+    script->seen.clear();
+    restart();
+    file("a", 10);
+    for (int i = 0; i < 3; ++i) EXPECT_EQ(deliver(i, task("a")).verdict, Verdict::kDelivered);
+    std::filesystem::remove(directory + "/a");
+    restart();  // the position was last saved before the first
+    for (int i = 0; i < 3; ++i) EXPECT_EQ(deliver(i, task("a")).verdict, Verdict::kDelivered);
+    EXPECT_EQ(script->seen.size(), 3U);
+    EXPECT_TRUE(streams->told["status"].empty());
+  }
+}
+
 TEST_F(S3, TasksBeforeTheNotedOneAreDone) {
   file("a", 10);
   for (int i = 0; i < 3; ++i) EXPECT_EQ(deliver(i, task("a")).verdict, Verdict::kDelivered);
@@ -529,6 +776,58 @@ TEST_F(S3, GoingBackBeforeARestartDoesTasksAgainToo) {
   EXPECT_EQ(deliver(0, task("a")).verdict, Verdict::kDelivered);
   EXPECT_EQ(statuses(0), "2020");
   EXPECT_TRUE(s3.uploads.empty()) << "what was begun for another task is taken away";
+}
+
+TEST_F(S3, GoingBackAfterARestartDoesTasksAgainToo) {
+  file("a", 10);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(deliver(i, task("a")).verdict, Verdict::kDelivered);
+  restart();
+  EXPECT_EQ(deliver(1, task("a")).verdict, Verdict::kDelivered) << "done by the earlier process";
+  notes->text = exporter::kMovedMark + notes->text;
+  destination->moved();
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(deliver(i, task("a")).verdict, Verdict::kDelivered);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(statuses(i), "2020") << i;
+}
+
+TEST_F(S3, GoingBackFromATaskUnderWayAbortsItsUpload) {
+  file("a", 10);
+  file("big", kLarge);
+  EXPECT_EQ(deliver(0, task("a")).verdict, Verdict::kDelivered);
+  s3.faults = {{"Complete", refusal(503, "SlowDown")}};
+  EXPECT_EQ(deliver(1, task("big")).verdict, Verdict::kRetry);
+  destination->moved();
+  EXPECT_EQ(deliver(0, task("a")).verdict, Verdict::kDelivered);
+  EXPECT_TRUE(s3.uploads.empty());
+  EXPECT_EQ(deliver(1, task("big")).verdict, Verdict::kDelivered);
+  EXPECT_EQ(statuses(1), "220");
+}
+
+TEST_F(S3, ATaskThatFailedIsDoneAgainWhenSomebodyGoesBackToIt) {
+  EXPECT_EQ(deliver(0, task("late")).verdict, Verdict::kRejected);
+  file("late", 10);
+  EXPECT_EQ(deliver(0, task("late")).verdict, Verdict::kRejected) << "by itself it is not";
+  destination->moved();
+  EXPECT_EQ(deliver(0, task("late")).verdict, Verdict::kDelivered);
+  EXPECT_EQ(statuses(), "120");
+}
+
+TEST_F(S3, ATaskThatBlocksIsDoneAgainWhenSomebodyAsks) {
+  EXPECT_EQ(deliver(0, task("late")).verdict, Verdict::kRejected);
+  restart();
+  file("late", 10);
+  EXPECT_EQ(deliver(0, task("late")).verdict, Verdict::kRejected) << "its end was told";
+  destination->forgive_refusals();
+  EXPECT_EQ(deliver(0, task("late")).verdict, Verdict::kDelivered);
+  EXPECT_EQ(statuses(), "120");
+}
+
+TEST_F(S3, AnUploadGoesOnWhereSomebodyMerelyAsksToTryNow) {
+  file("big", kLarge);
+  s3.faults = {{"Complete", refusal(503, "SlowDown")}};
+  EXPECT_EQ(deliver(0, task("big")).verdict, Verdict::kRetry);
+  destination->forgive_refusals();
+  EXPECT_EQ(deliver(0, task("big")).verdict, Verdict::kDelivered);
+  EXPECT_EQ(s3.begun, 1);
 }
 
 TEST_F(S3, AnUploadOfATaskThatWasLeftIsAborted) {
@@ -570,6 +869,135 @@ TEST_F(S3, RemovalCancelsTheRunningTaskAndTheOnesBehindIt) {
     EXPECT_EQ(statuses(0), another_process ? "" : "20") << "done before";
     notes->text = kept;
   }
+}
+
+TEST_F(S3, RemovalTellsOfTheTaskUnderWayHoweverManyWaitBehindIt) {
+  file("a", 10);
+  file("big", kLarge);
+  for (const bool another_process : {false, true}) {
+    s3 = {};
+    streams = std::make_shared<FakeStreams>();
+    notes = std::make_shared<FakeNotes>();
+    restart();
+    EXPECT_EQ(deliver(4, task("a")).verdict, Verdict::kDelivered);
+    s3.faults = {{"Complete", refusal(503, "SlowDown")}};
+    EXPECT_EQ(deliver(5, task("big")).verdict, Verdict::kRetry);
+    if (another_process) restart();
+    exporter::Farewell farewell{Batch("uploads", "s3"), 2000, notes->text};
+    const std::string payload = task("a");
+    farewell.pending.add(SequenceNumber(4), clock.wall_ms(), as_bytes(payload));
+    farewell.pending.add(SequenceNumber(2005), clock.wall_ms(), as_bytes(payload));
+    destination->farewell(farewell, {});
+    EXPECT_EQ(statuses(4), "20");
+    EXPECT_EQ(statuses(5), "24");
+    EXPECT_EQ(statuses(2005), "4");
+    EXPECT_TRUE(s3.uploads.empty());
+  }
+}
+
+TEST_F(S3, RemovalTellsEvenWhereTheUploadCannotBeAborted) {
+  file("big", kLarge);
+  s3.faults = {{"Complete", refusal(503, "SlowDown")}, {"Abort", refusal(403, "AccessDenied")}};
+  EXPECT_EQ(deliver(0, task("big")).verdict, Verdict::kRetry);
+  destination->farewell({Batch("uploads", "s3"), 0, {}}, {});
+  EXPECT_EQ(statuses(), "243");
+}
+
+TEST_F(S3, ARemovalThatIsInterruptedSaysWhatIsLeft) {
+  static std::string said;
+  said.clear();
+  log::capture([](log::Level, const std::string& line) { said += line + "\n"; });
+  file("big", kLarge);
+  s3.faults = {{"Complete", refusal(503, "SlowDown")}};
+  EXPECT_EQ(deliver(0, task("big")).verdict, Verdict::kRetry);
+  std::stop_source stop;
+  stop.request_stop();
+  exporter::Farewell farewell{Batch("uploads", "s3"), 0, {}};
+  const std::string payload = task("big");
+  farewell.pending.add(SequenceNumber(0), clock.wall_ms(), as_bytes(payload));
+  farewell.pending.add(SequenceNumber(1), clock.wall_ms(), as_bytes(payload));
+  destination->farewell(farewell, stop.get_token());
+  log::capture(nullptr);
+  EXPECT_THAT(said, ::testing::HasSubstr("tasks=2"));
+  EXPECT_THAT(said, ::testing::HasSubstr("bucket=bucket key=key upload=u1"));
+}
+
+// Retention took it, or somebody moved the export beyond it.
+TEST_F(S3, ATaskUnderWayThatWillNotComeAgainIsCanceled) {
+  file("big", kLarge);
+  for (const bool another_process : {false, true}) {
+    for (const bool moved : {false, true}) {
+      SCOPED_TRACE(another_process ? "another process" : "the same process");
+      SCOPED_TRACE(moved ? "moved" : "removed");
+      s3 = {};
+      streams = std::make_shared<FakeStreams>();
+      notes = std::make_shared<FakeNotes>();
+      restart();
+      s3.faults = {{"Complete", refusal(503, "SlowDown")}};
+      EXPECT_EQ(deliver(0, task("big")).verdict, Verdict::kRetry);
+      if (another_process) restart();
+      if (moved) destination->moved();
+      destination->passed(SequenceNumber(0), {});
+      EXPECT_EQ(statuses(), "2") << "not beyond it";
+      for (int i = 0; i < 2; ++i) destination->passed(SequenceNumber(1), {});
+      EXPECT_EQ(statuses(), "24");
+      EXPECT_TRUE(s3.uploads.empty());
+      EXPECT_EQ(deliver(1, task("big")).verdict, Verdict::kDelivered);
+      restart();
+      EXPECT_EQ(deliver(2, task("big")).verdict, Verdict::kDelivered);
+      EXPECT_EQ(statuses(), "24");
+      EXPECT_EQ(statuses(1), "20");
+    }
+  }
+}
+
+TEST_F(S3, TheNextTaskCancelsTheOneThatWasUnderWayToo) {
+  file("a", 10);
+  s3.faults = {{"Put", refusal(503, "SlowDown")}};
+  EXPECT_EQ(deliver(0, task("a")).verdict, Verdict::kRetry);
+  restart();
+  EXPECT_EQ(deliver(3, task("a")).verdict, Verdict::kDelivered);
+  EXPECT_EQ(statuses(0), "24");
+  EXPECT_EQ(statuses(3), "20");
+}
+
+TEST_F(S3, AnEndThatCouldNotBeNotedIsNotContradicted) {
+  file("big", kLarge);
+  s3.faults = {{"Complete", refusal(503, "SlowDown")}};
+  EXPECT_EQ(deliver(0, task("big")).verdict, Verdict::kRetry);
+  const std::string before = notes->text;
+  EXPECT_EQ(deliver(0, task("big")).verdict, Verdict::kDelivered);
+  notes->text = before;
+  restart();
+  destination->passed(SequenceNumber(1), {});
+  EXPECT_EQ(statuses(), "20");
+}
+
+TEST_F(S3, ATaskWhoseSuccessIsNotToldIsNotCanceledByARemoval) {
+  level = model::StatusLevel::kWarn;
+  restart();
+  file("a", 10);
+  EXPECT_EQ(deliver(0, task("a")).verdict, Verdict::kDelivered);
+  exporter::Farewell farewell{Batch("uploads", "s3"), 0, {}};
+  const std::string payload = task("a");
+  farewell.pending.add(SequenceNumber(0), clock.wall_ms(), as_bytes(payload));
+  farewell.pending.add(SequenceNumber(1), clock.wall_ms(), as_bytes(payload));
+  destination->farewell(farewell, {});
+  EXPECT_EQ(statuses(0), "");
+  EXPECT_EQ(statuses(1), "4");
+}
+
+TEST_F(S3, ATaskWhoseEndIsNotToldIsNotTakenForOneUnderWay) {
+  level = model::StatusLevel::kWarn;
+  file("big", kLarge);
+  restart();
+  s3.faults = {{"Complete", refusal(503, "SlowDown")}};
+  EXPECT_EQ(deliver(0, task("big")).verdict, Verdict::kRetry);
+  EXPECT_EQ(deliver(0, task("big")).verdict, Verdict::kDelivered);
+  restart();
+  destination->passed(SequenceNumber(4), {});
+  EXPECT_EQ(deliver(4, task("big")).verdict, Verdict::kDelivered);
+  EXPECT_EQ(statuses(0), "");
 }
 
 TEST_F(S3, ATaskThatEndedIsNotCanceledAsWell) {

@@ -1,8 +1,11 @@
 #include "destination/s3/digest.h"
 
+#include "base/bytes.h"
 #include "base/check.h"
+#include "destination/base64.h"
 
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <openssl/evp.h>
 #include <vector>
@@ -79,14 +82,30 @@ Result<Digest> digest_part(const InputFile& file, std::int64_t offset, std::int6
 
 std::string hex(const Md5& md5) { return hex_of(md5); }
 
-std::string multipart_etag(const std::vector<Md5>& parts) {
+std::string multipart_etag(const std::vector<Digest>& parts) {
   Hash all(EVP_md5());
-  for (const Md5& part : parts) all.add(part);
+  for (const Digest& part : parts) all.add(part.md5);
   return hex_of(all.finish<16>()) + "-" + std::to_string(parts.size());
+}
+
+std::string crc32_text(std::uint32_t crc32) {
+  std::array<std::byte, 4> big{};
+  store_big32(big.data(), crc32);
+  return base64(big);
 }
 
 std::uint32_t crc32_joined(std::uint32_t first, std::uint32_t second, std::int64_t second_bytes) {
   return static_cast<std::uint32_t>(crc32_combine(first, second, second_bytes));
+}
+
+std::uint32_t crc32_of_parts(const std::vector<Digest>& parts, std::int64_t part_bytes,
+                             std::int64_t bytes) {
+  std::uint32_t crc32 = 0;
+  for (const Digest& part : parts) {
+    crc32 = crc32_joined(crc32, part.crc32, std::min(bytes, part_bytes));
+    bytes -= part_bytes;
+  }
+  return crc32;
 }
 
 }  // namespace weir::destination::s3

@@ -30,9 +30,16 @@ std::string hex(const Md5& md5);
 
 /// The ETag, without quotes, that S3 gives an object of these parts unless it encrypts them with a
 /// key of its own. Pure.
-std::string multipart_etag(const std::vector<Md5>& parts);
+std::string multipart_etag(const std::vector<Digest>& parts);
+
+/// A CRC-32 as S3 writes it: the base64 text of its four bytes, the highest first. Pure.
+std::string crc32_text(std::uint32_t crc32);
 
 /// The CRC-32 of two pieces behind each other, the second of `second_bytes` bytes. Pure.
 std::uint32_t crc32_joined(std::uint32_t first, std::uint32_t second, std::int64_t second_bytes);
+
+/// The CRC-32 of an object of `bytes` bytes; all its parts but the last have `part_bytes`. Pure.
+std::uint32_t crc32_of_parts(const std::vector<Digest>& parts, std::int64_t part_bytes,
+                             std::int64_t bytes);
 
 }  // namespace weir::destination::s3

@@ -30,14 +30,15 @@ inline HttpResponse refusal(int status, const std::string& code, const std::stri
                 {{"content-type", "application/xml"}});
 }
 
-inline std::string md5_of(const std::string& text) {
+inline Digest digest_of(const std::string& text) {
   const std::string path = ::testing::TempDir() + "weir-md5-" + std::to_string(getpid());
   std::ofstream(path) << text;
   const auto file = open_input(path, {});
   const auto digest = digest_part(**file, 0, static_cast<std::int64_t>(text.size()), false, {});
   std::filesystem::remove(path);
-  return hex(digest->md5);
+  return *digest;
 }
+inline std::string md5_of(const std::string& text) { return hex(digest_of(text).md5); }
 
 // S3 as far as uploads need it, over a scripted transport, with path style.
 struct FakeS3 {
@@ -49,6 +50,8 @@ struct FakeS3 {
   std::map<std::string, std::string> etags;
   std::map<std::string, Upload> uploads;  // by id
   int begun = 0;
+  // Encrypts with a key of KMS: ETags tell nothing of the content, checksums do.
+  bool encrypts = false;
   // What the next request of an operation gets instead; the operation is done anyway if `lost`.
   struct Fault {
     std::string operation;
@@ -102,9 +105,14 @@ struct FakeS3 {
     }
     if (operation == "Head") {
       if (!objects.contains(path)) return answer(404);
-      return answer(
-          200, "",
-          {{"content-length", std::to_string(objects[path].size())}, {"etag", etags[path]}});
+      HttpResponse head =
+          answer(200, "",
+                 {{"content-length", std::to_string(objects[path].size())}, {"etag", etags[path]}});
+      if (request.header("x-amz-checksum-mode") == "ENABLED") {
+        head.headers.push_back(
+            {"x-amz-checksum-crc32", crc32_text(digest_of(objects[path]).crc32)});
+      }
+      return head;
     }
     const auto upload = uploads.find(id);
     if (upload == uploads.end()) return refusal(404, "NoSuchUpload");
@@ -115,33 +123,41 @@ struct FakeS3 {
     }
     if (operation == "Part") {
       parts[std::stoi(query_value(query, "partNumber"))] = request.body;
-      return answer(200, "", {{"etag", "\"" + md5_of(request.body) + "\""}});
+      return answer(200, "", {{"etag", "\"" + etag_of(request.body) + "\""}});
     }
     if (operation == "List") {
       std::string body = "<ListPartsResult>";
       for (const auto& [number, content] : parts) {
         body += "<Part><PartNumber>" + std::to_string(number) + "</PartNumber><ETag>&quot;" +
-                md5_of(content) + "&quot;</ETag><Size>" + std::to_string(content.size()) +
-                "</Size></Part>";
+                etag_of(content) + "&quot;</ETag><Size>" + std::to_string(content.size()) +
+                "</Size>";
+        if (encrypts) {
+          body += "<ChecksumCRC32>" + crc32_text(digest_of(content).crc32) + "</ChecksumCRC32>";
+        }
+        body += "</Part>";
       }
       return answer(200, body + "<IsTruncated>false</IsTruncated></ListPartsResult>");
     }
     std::string whole;
     for (const auto& [number, content] : parts) whole += content;
     objects[path] = whole;
-    etags[path] = "\"" + multipart_md5(parts) + "\"";
+    etags[path] = "\"" + (encrypts ? "opaque-3" : multipart_md5(parts)) + "\"";
     uploads.erase(upload);
     return answer(200,
                   "\n  <CompleteMultipartUploadResult><ETag>x</ETag>"
                   "</CompleteMultipartUploadResult>");
   }
+  [[nodiscard]] std::string etag_of(const std::string& content) const {
+    const std::string md5 = md5_of(content);
+    return encrypts ? std::string(md5.rbegin(), md5.rend()) : md5;
+  }
   static std::string multipart_md5(const std::map<int, std::string>& parts) {
-    std::vector<Md5> digests;
+    std::vector<Digest> digests;
     for (const auto& [number, content] : parts) {
       const std::string text = md5_of(content);
-      Md5 digest{};
-      for (std::size_t i = 0; i < digest.size(); ++i) {
-        digest[i] = static_cast<std::byte>(std::stoi(text.substr(2 * i, 2), nullptr, 16));
+      Digest digest;
+      for (std::size_t i = 0; i < digest.md5.size(); ++i) {
+        digest.md5[i] = static_cast<std::byte>(std::stoi(text.substr(2 * i, 2), nullptr, 16));
       }
       digests.push_back(digest);
     }

@@ -89,6 +89,16 @@ std::string_view below(std::string_view path, std::string_view directory) {
   return path.starts_with('/') ? path : std::string_view{};
 }
 
+Error directory_error(const std::string& directory, int number) {
+  Error error = system_error(directory, number);
+  const bool gone = error.code == Errc::kNotFound;
+  error.what = "the directory " + log::escaped(directory) +
+               ", from which weir may upload files (export.s3.input_directories), " +
+               (gone ? "does not exist; is it mounted?"
+                     : "cannot be reached: " + os_error("look at it", number).what);
+  return error;
+}
+
 // The path to walk from the root without following any link. Where directories are configured,
 // they themselves may be links: that is the operator's business, what lies below is the client's.
 Result<std::string> path_to_walk(const std::string& path, const InputRules& rules) {
@@ -97,13 +107,15 @@ Result<std::string> path_to_walk(const std::string& path, const InputRules& rule
     if (real.empty()) return fail(system_error(path, errno));
     return real;
   }
+  std::optional<Error> missing;
   for (const std::string& directory : rules.directories) {
     const auto rest = below(path, directory);
     if (rest.empty()) continue;
     const std::string real = canonical(directory);
-    if (real.empty()) continue;
-    return (real == "/" ? "" : real) + std::string(rest);
+    if (!real.empty()) return (real == "/" ? "" : real) + std::string(rest);
+    missing = directory_error(directory, errno);
   }
+  if (missing) return fail(std::move(*missing));
   return not_allowed(path, "is in none of the directories from which weir may upload files");
 }
 
@@ -111,6 +123,14 @@ bool is_kernel_tree(int fd) {
   struct statfs about {};
   if (fstatfs(fd, &about) != 0) return false;
   return about.f_type == PROC_SUPER_MAGIC || about.f_type == SYSFS_MAGIC;
+}
+
+FileIdentity identity_of(const struct stat& about) {
+  FileIdentity identity;
+  identity.inode = about.st_ino;
+  identity.bytes = about.st_size;
+  identity.modified_ns = about.st_mtim.tv_sec * 1'000'000'000LL + about.st_mtim.tv_nsec;
+  return identity;
 }
 
 // Opens the directory that holds the last component of `path`; sets `name` to that component.
@@ -149,6 +169,12 @@ Result<Fd> open_parent(const std::string& path, const std::string& shown,
 
 InputFile::~InputFile() { close(fd_); }
 
+Result<FileIdentity> InputFile::current() const {
+  struct stat about {};
+  if (fstat(fd_, &about) != 0) return fail(os_error("look at the file", errno));
+  return identity_of(about);
+}
+
 Result<void> InputFile::read(std::int64_t offset, MutableBytes to) const {
   std::size_t done = 0;
   while (done < to.size()) {
@@ -184,13 +210,7 @@ Result<std::unique_ptr<InputFile>> open_input(const std::string& path, const Inp
       is_kernel_tree(file.get())) {
     return not_allowed(path, "is one that weir never uploads");
   }
-  FileIdentity identity;
-  identity.device = about.st_dev;
-  identity.inode = about.st_ino;
-  identity.bytes = about.st_size;
-  identity.modified_ns = about.st_mtim.tv_sec * 1'000'000'000LL + about.st_mtim.tv_nsec;
-  const int fd = file.release();
-  return std::make_unique<InputFile>(fd, identity);
+  return std::make_unique<InputFile>(file.release(), identity_of(about));
 }
 
 }  // namespace weir::destination::s3

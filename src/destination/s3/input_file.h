@@ -22,9 +22,9 @@ struct InputRules {
   std::vector<std::string> denied;
 };
 
-/// What tells one state of a file from another.
+/// What tells one state of a file from another. Devices get other numbers when a machine starts, so
+/// theirs is not part of it.
 struct FileIdentity {
-  std::uint64_t device = 0;
   std::uint64_t inode = 0;
   std::int64_t bytes = 0;
   std::int64_t modified_ns = 0;
@@ -39,7 +39,10 @@ class InputFile {
   InputFile(const InputFile&) = delete;
   InputFile& operator=(const InputFile&) = delete;
 
+  /// As it was when it was opened.
   [[nodiscard]] const FileIdentity& identity() const { return identity_; }
+  /// As it is by now. Errors: kIo.
+  [[nodiscard]] Result<FileIdentity> current() const;
   [[nodiscard]] std::int64_t bytes() const { return identity_.bytes; }
 
   /// Fills `to` from `offset` on. Errors: kIo, kConflict (the file has become shorter). Blocks.

@@ -97,7 +97,12 @@ TEST_F(InputFiles, MissingOnesSaySo) {
   expect_refused(root / "data" / "a.bin" / "x", "does not exist");
   expect_refused(root / "data" / "a.bin" / "", "named like a directory");
   rules.directories = {(root / "gone").string()};
-  expect_refused(root / "gone" / "a.bin", "none of the directories");
+  expect_refused(root / "gone" / "a.bin",
+                 "the directory " + (root / "gone").string() + ", from which");
+  expect_refused(root / "gone" / "a.bin", "does not exist; is it mounted?");
+  expect_refused(root / "data" / "a.bin", "none of the directories");
+  rules.directories.push_back(root.string());
+  expect_refused(root / "gone" / "a.bin", "the file");  // the other one is there
 }
 
 TEST_F(InputFiles, WithoutDirectoriesAnyFileButTheDeniedOnes) {

@@ -19,9 +19,11 @@ std::string encode(const Note& note) {
   }
   if (!note.upload.id.empty()) {
     const FileIdentity& file = note.upload.file;
-    out["upload"] = {{"id", note.upload.id},  {"part", note.upload.part_bytes},
-                     {"device", file.device}, {"inode", file.inode},
-                     {"bytes", file.bytes},   {"modified", file.modified_ns}};
+    out["upload"] = {{"id", note.upload.id},
+                     {"part", note.upload.part_bytes},
+                     {"inode", file.inode},
+                     {"bytes", file.bytes},
+                     {"modified", file.modified_ns}};
   }
   if (note.end) {
     out["end"] = {{"status", static_cast<int>(note.end->status)},
@@ -42,9 +44,9 @@ std::optional<Note> decode_note(std::string_view text) {
     if (const auto upload = in.find("upload"); upload != in.end()) {
       note.upload.id = upload->at("id").get<std::string>();
       note.upload.part_bytes = upload->at("part").get<std::int64_t>();
-      note.upload.file = {
-          upload->at("device").get<std::uint64_t>(), upload->at("inode").get<std::uint64_t>(),
-          upload->at("bytes").get<std::int64_t>(), upload->at("modified").get<std::int64_t>()};
+      note.upload.file = {upload->at("inode").get<std::uint64_t>(),
+                          upload->at("bytes").get<std::int64_t>(),
+                          upload->at("modified").get<std::int64_t>()};
       if (note.upload.part_bytes < 1) return std::nullopt;
     }
     if (const auto end = in.find("end"); end != in.end()) {

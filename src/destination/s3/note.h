@@ -14,7 +14,8 @@ namespace weir::destination::s3 {
 struct BegunUpload {
   std::string id;
   std::int64_t part_bytes = 0;
-  FileIdentity file;
+  FileIdentity file;      ///< as it was when the upload was begun; its size is that of the object
+  int failed_aborts = 0;  ///< how often this process could not take its parts away
 };
 
 /// How a task ended, before applications were told.

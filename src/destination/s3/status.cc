@@ -10,6 +10,10 @@ namespace {
 
 using nlohmann::json;
 
+// A status repeats its task, which has at most 64 KiB, and adds a few short texts. Applications
+// can append other things to a status stream.
+constexpr std::size_t kStatusBytesMax = 256 * 1024;
+
 void put(ByteBuffer& to, std::string_view text) { to.append(as_bytes(text)); }
 
 const json* member(const json& of, const char* name) {
@@ -51,6 +55,7 @@ std::string status_message(const TaskName& task, std::string_view echo, const St
 }
 
 bool says_completed(Bytes payload, const TaskName& task) {
+  if (payload.size() > kStatusBytesMax) return false;
   const json document = json::parse(as_text(payload), nullptr, false);
   if (document.is_discarded() || !document.is_object()) return false;
   const json* status = member(document, "status");

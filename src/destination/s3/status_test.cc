@@ -47,5 +47,13 @@ TEST(Status, AnEndIsRecognisedForItsOwnTaskOnly) {
   }
 }
 
+TEST(Status, AnEndIsRecognisedWithTheLargestTaskAndNotLookedForInMore) {
+  const std::string task = R"({"bucket":")" + std::string(65'536 - 13, 'b') + R"("})";
+  const std::string text =
+      status_message(kTask, task, {TaskStatus::kSuccess, model::StatusLevel::kInfo, ""}, 1);
+  EXPECT_TRUE(says_completed(as_bytes(text), kTask));
+  EXPECT_FALSE(says_completed(as_bytes(text + std::string(256 * 1024, ' ')), kTask));
+}
+
 }  // namespace
 }  // namespace weir::destination::s3

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "destination/percent.h"
 #include "destination/s3/timestamp.h"
+#include "exporter/dead_letter.h"
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
@@ -13,6 +14,7 @@ namespace {
 using nlohmann::json;
 
 constexpr std::size_t kShownBytes = 120;
+constexpr int kNestingMax = 16;  // a task needs two levels; programs in Python read about 1,000
 
 auto refuse(std::string why) { return fail(Errc::kInvalidArgument, std::move(why)); }
 
@@ -78,6 +80,13 @@ Result<void> check_metadata(const std::string& name, const std::string& value) {
   return {};
 }
 
+// As S3 does, which signs a value without the blanks around it.
+std::string_view without_blanks(std::string_view text) {
+  while (text.starts_with(' ')) text.remove_prefix(1);
+  while (text.ends_with(' ')) text.remove_suffix(1);
+  return text;
+}
+
 Result<void> read_metadata(const json& document, Task& task) {
   const auto found = document.find("userMetadata");
   if (found == document.end() || found->is_null()) return {};
@@ -91,7 +100,7 @@ Result<void> read_metadata(const json& document, Task& task) {
     for (char& c : name) {
       if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
     }
-    auto text = value.get<std::string>();
+    std::string text(without_blanks(value.get_ref<const std::string&>()));
     WEIR_RETURN_IF_ERROR(check_metadata(name, text));
     bytes += name.size() + text.size();
     const bool twice = std::any_of(task.metadata.begin(), task.metadata.end(),
@@ -129,10 +138,51 @@ bool is_text(const json& document, const char* name) {
          !found->get_ref<const std::string&>().empty();
 }
 
+bool is_metadata(const json& document) {
+  const auto found = document.find("userMetadata");
+  if (found == document.end() || found->is_null()) return true;
+  return found->is_object() && std::all_of(found->begin(), found->end(),
+                                           [](const json& value) { return value.is_string(); });
+}
+
+// The SDKs refuse a whole status message if a member of the document in it has another type.
+bool is_readable(const json& document) {
+  return is_text(document, "inputUrl") && is_text(document, "bucket") && is_text(document, "key") &&
+         is_metadata(document);
+}
+
+// How deep arrays and objects stand in each other. `text` is JSON.
+int nesting_of(std::string_view text) {
+  int depth = 0;
+  int deepest = 0;
+  bool quoted = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (quoted && c == '\\') ++i;  // whatever it is, it does not end the text
+    if (c == '"') quoted = !quoted;
+    if (quoted) continue;
+    if (c == '[' || c == '{') deepest = std::max(deepest, ++depth);
+    if (c == ']' || c == '}') --depth;
+  }
+  return deepest;
+}
+
+// As `status_message` writes them.
+bool is_status(const json& document) {
+  const auto context = document.find("statusContext");
+  return context != document.end() && context->is_object() && document.contains("eventType") &&
+         document.contains("status");
+}
+
 }  // namespace
 
 TaskDocument read_task(Bytes payload) {
   TaskDocument read;
+  if (exporter::is_dead_letter(payload)) {
+    read.is_report = true;
+    read.task = refuse("this is a dead letter, not a task; weir dlq replay appends what is in it");
+    return read;
+  }
   if (payload.size() > kTaskBytesMax) {
     read.task = refuse("the task has more than 65536 bytes");
     return read;
@@ -144,13 +194,22 @@ TaskDocument read_task(Bytes payload) {
         refuse(document.is_discarded() ? "the task is not JSON" : "the task is not a JSON object");
     return read;
   }
-  if (is_text(document, "inputUrl") && is_text(document, "bucket") && is_text(document, "key")) {
+  if (nesting_of(text) > kNestingMax) {
+    read.task = refuse("the task has more than " + std::to_string(kNestingMax) +
+                       " levels of objects and arrays in each other");
+    return read;
+  }
+  if (is_readable(document)) {
     // From brace to brace: what may stand before and behind a document does not belong into
     // another.
     const auto first = text.find('{');
     read.echo = text.substr(first, text.rfind('}') - first + 1);
   }
   read.task = task_of(document);
+  if (!read.task && is_status(document)) {
+    read.is_report = true;
+    read.task = refuse("this is the status of a task, not a task");
+  }
   return read;
 }
 

@@ -21,7 +21,7 @@ struct Task {
   std::string path;  ///< absolute, decoded, without ".." and NUL
   std::string bucket;
   std::string key;  ///< with its placeholders
-  /// Names in lower case, without the prefix "x-amz-meta-".
+  /// Names in lower case, without the prefix "x-amz-meta-"; values without blanks around them.
   std::vector<std::pair<std::string, std::string>> metadata;
 };
 
@@ -29,8 +29,12 @@ struct Task {
 struct TaskDocument {
   Result<Task> task = fail(Errc::kInvalidArgument, "not read yet");  ///< or why it cannot be done
   /// The document as it was appended, if applications can read it back: a JSON object whose
-  /// inputUrl, bucket and key are text. Otherwise empty.
+  /// inputUrl, bucket and key are text, with userMetadata, if there is any, an object of texts.
+  /// Otherwise empty.
   std::string echo;
+  /// It is no task but what weir says of another message, a status or a dead letter: a status of
+  /// that could come back without an end.
+  bool is_report = false;
 };
 
 /// Reads and checks a task document. Errors: kInvalidArgument, in words for the status. Pure.

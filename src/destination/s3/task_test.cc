@@ -79,6 +79,44 @@ TEST(Task, OnlyWhatApplicationsCanReadIsEchoed) {
   EXPECT_EQ(read_task(as_bytes(bad_bucket)).echo, bad_bucket);
 }
 
+// An application that cannot read one status reads none of those behind it either.
+TEST(Task, ADocumentThatBreaksItsReaderIsNotEchoed) {
+  const auto with = [](const std::string& more) { return document("/a", "bucket", "k", more); };
+  for (const char* bad :
+       {"5", "\"x\"", "[]", "true", R"({"a":1})", R"({"a":null})", R"({"a":"1","b":{"c":"2"}})"}) {
+    const auto read = read_task(as_bytes(with(std::string(R"(,"userMetadata":)") + bad)));
+    EXPECT_FALSE(read.task) << bad;
+    EXPECT_EQ(read.echo, "") << bad;
+  }
+  for (const char* good : {"null", "{}", R"({"$aws-gg-x":"1"})"}) {
+    EXPECT_NE(read_task(as_bytes(with(std::string(R"(,"userMetadata":)") + good))).echo, "")
+        << good;
+  }
+}
+
+TEST(Task, NestingHasABound) {
+  const auto nested = [](int levels) {
+    const auto count = static_cast<std::size_t>(levels);
+    return document("/a", "bucket", "k",
+                    R"(,"brackets":"[[[[[[[[[[[[[[[[[[\"[[","later":)" + std::string(count, '[') +
+                        std::string(count, ']'));
+  };
+  EXPECT_EQ(why_not(nested(15)), "no error") << "brackets in texts are none";
+  EXPECT_NE(read_task(as_bytes(nested(15))).echo, "");
+  EXPECT_NE(why_not(nested(16)).find("16 levels"), std::string::npos);
+  EXPECT_EQ(read_task(as_bytes(nested(16))).echo, "");
+  EXPECT_NE(why_not(nested(30'000)).find("16 levels"), std::string::npos);
+}
+
+TEST(Task, ValuesOfMetadataHaveNoBlanksAroundThem) {
+  const auto read = read_task(as_bytes(
+      document("/a", "bucket", "k", R"(,"userMetadata":{"a":"","b":"  ","c":"  x  y ","d":"z"})")));
+  ASSERT_TRUE(read.task) << read.task.error().what;
+  const std::vector<std::pair<std::string, std::string>> expected = {
+      {"a", ""}, {"b", ""}, {"c", "x  y"}, {"d", "z"}};
+  EXPECT_EQ(read.task->metadata, expected);
+}
+
 TEST(Task, UrlsInEveryFormThatProgramsWrite) {
   EXPECT_EQ(path_of("file:/a/b.txt"), "/a/b.txt");
   EXPECT_EQ(path_of("file:///a/b.txt"), "/a/b.txt");

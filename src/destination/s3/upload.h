@@ -6,6 +6,7 @@
 #include "exporter/destination.h"
 
 #include <cstdint>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -43,6 +44,11 @@ std::int64_t part_bytes_for(std::int64_t bytes, std::int64_t configured);
 /// Brings one file into one object, with a single request or in parts. Tries once for each `run`
 /// and goes on where the last one ended, also with an upload that an earlier process began.
 ///
+/// The object is what the file was at one moment, up to the size it had when the upload was begun:
+/// what is appended later is left out. If the file was written to while parts were sent, all of
+/// it is read again before the upload is completed and parts that differ are sent again. Where none
+/// differs, everything that was sent stood in the file at once when the second reading began.
+///
 /// Memory: a few hundred bytes for each part, nothing for the file. Threads: one at a time.
 class Upload {
  public:
@@ -55,11 +61,12 @@ class Upload {
   /// `found`: what an earlier process had begun; its parts are listed and compared with the file.
   Upload(Client& client, UploadEvents& events, Plan plan, BegunUpload found = {});
 
+  /// `file` is the same for all runs of one process.
   UploadResult run(const InputFile& file, const std::stop_token& stop);
 
-  /// Removes the parts that are stored, if any. False if `stop` came first; then it is to be called
-  /// again, perhaps by the next process.
-  bool abandon(const std::stop_token& stop);
+  /// Removes the parts that are stored, if any. Where `stop` came first, or S3 may well do it a
+  /// little later, an outcome to retry: then it is to be called again, perhaps by the next process.
+  std::optional<exporter::Outcome> abandon(const std::stop_token& stop);
 
   [[nodiscard]] const Plan& plan() const { return plan_; }
 
@@ -69,6 +76,8 @@ class Upload {
   UploadResult begin(const InputFile& file, const std::stop_token& stop);
   UploadResult resume(const InputFile& file, const std::stop_token& stop);
   UploadResult put_part(const InputFile& file, std::size_t index, const std::stop_token& stop);
+  /// Sees to it that the parts are of one moment.
+  UploadResult settle(const InputFile& file, const std::stop_token& stop);
   UploadResult complete(const InputFile& file, const std::stop_token& stop);
   /// S3 does not know the upload (any more): perhaps because it is complete.
   UploadResult gone(const InputFile& file, const std::stop_token& stop);
@@ -78,7 +87,8 @@ class Upload {
   void clear();
   void forget();
   [[nodiscard]] std::int64_t offset(std::size_t index) const;
-  [[nodiscard]] std::int64_t bytes_of(const InputFile& file, std::size_t index) const;
+  [[nodiscard]] std::int64_t bytes_of(std::size_t index) const;
+  [[nodiscard]] std::size_t part_count() const;
 
   Client& client_;
   UploadEvents& events_;
@@ -86,7 +96,9 @@ class Upload {
   BegunUpload upload_;
   std::vector<StoredPart> parts_;  // by number; known once `listed_`
   bool listed_ = false;
-  int damaged_ = 0;  // how often something was damaged on the way
+  FileIdentity settled_;  // in this state of the file the parts hold what it holds
+  int rewritten_ = 0;     // how often parts were found to differ from the file
+  int damaged_ = 0;       // how often something was damaged on the way
 };
 
 }  // namespace weir::destination::s3

@@ -7,6 +7,7 @@ import getpass
 import http.server
 import pathlib
 import shutil
+import socket
 import subprocess
 import tempfile
 import threading
@@ -95,6 +96,7 @@ class Swift:
     def __init__(self):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="weir-swift-"))
         self.processes = []
+        self.refusal = None
         ports = [held_port() for _ in range(5)]
         self.port = ports[4]
         self.url = f"http://127.0.0.1:{self.port}"
@@ -122,6 +124,9 @@ class Swift:
         self.run("memcached", "-l", "127.0.0.1", "-p", ports[3], "-m", "16", "-u", getpass.getuser())
         for name, port in zip(("account", "container", "object"), ports):
             self.serve(name, BACK_END.format(name=name, port=port, **values))
+        # A proxy that was refused ten times leaves a server alone for a minute.
+        for port in ports[:4]:
+            eventually("Swift's servers listen", lambda: self.listens(port), 120)
         self.serve("proxy", PROXY.format(port=self.port, **values))
         import botocore.config
         import botocore.session
@@ -131,16 +136,31 @@ class Swift:
             "s3", region_name=REGION, endpoint_url=self.url,
             config=botocore.config.Config(s3={"addressing_style": "path"}, retries={"max_attempts": 0},
                                           connect_timeout=5, read_timeout=30))
-        eventually("Swift answers", lambda: self.works("first-bucket"), 120)
+        try:
+            eventually("Swift answers", lambda: self.works("first-bucket"), 120)
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {self.refusal!r}\n{self.log()}") from None
+
+    def listens(self, port):
+        for process in self.processes:
+            assert process.poll() is None, self.log()
+        with socket.socket() as connection:
+            return connection.connect_ex(("127.0.0.1", port)) == 0
 
     def works(self, bucket):
         for process in self.processes:
             assert process.poll() is None, self.log()
+        # Whatever it says while it starts. The bucket may be there before objects can be stored; making
+        # it is refused then.
         try:
             self.client.create_bucket(Bucket=bucket)
+        except Exception as error:
+            self.refusal = error
+        try:
             self.client.put_object(Bucket=bucket, Key="k", Body=b"x")
             return True
-        except Exception:  # whatever it says while it starts
+        except Exception as error:
+            self.refusal = error
             return False
 
     def serve(self, name, config):
@@ -203,7 +223,7 @@ def operation(method, target):
 
 class Gate:
     """Between weir and Swift. `before` and `after` are called with the operation of each request, around
-    its being done; what `before` returns, if anything, is answered instead (status, body)."""
+    its being done; what `before` returns, if anything, is answered instead: status, body and, if wanted, headers."""
 
     def __init__(self, swift):
         self.before = lambda _: None
@@ -230,7 +250,9 @@ class Gate:
                 gate.seen.append(name)
                 instead = gate.before(name)
                 if instead:
-                    self.answer(instead[0], {"Content-Type": "application/xml"}, instead[1])
+                    status, content, *more = instead
+                    self.answer(status, {"Content-Type": "application/xml", **(more[0] if more else {})},
+                                content)
                     return
                 request = urllib.request.Request(
                     swift.url + self.path, data=body if length or self.command != "GET" else None,
