@@ -143,6 +143,8 @@ struct Config {
   log::Level log_level = log::Level::kInfo;
 
   Settings settings;
+  /// What the files set but waits for a restart.
+  Settings waiting;
   /// The set of outlets that goes with it: the same settings lead elsewhere when the profile of the
   /// AWS tools says so.
   std::uint64_t outlets = 0;

@@ -24,6 +24,15 @@ void refuse_torn_files(const Config& running, const Config& read, ReloadPlan& pl
   }
 }
 
+// Of a key, or of a list and everything in it.
+void set_aside(const std::string& path, Config& next) {
+  for (auto at = next.settings.lower_bound(path);
+       at != next.settings.end() && at->first.starts_with(path); ++at) {
+    const std::string_view rest = std::string_view(at->first).substr(path.size());
+    if (rest.empty() || rest.starts_with('[')) next.waiting.insert(*at);
+  }
+}
+
 // Puts back what `running` has. Everything that needs a restart is a single value outside lists,
 // except connectors.
 void keep(const std::string& path, const Config& running, Config& next) {
@@ -84,6 +93,7 @@ ReloadPlan plan_reload(const Config& running, LoadedConfig loaded) {
       plan.changed.push_back(std::move(path));
       continue;
     }
+    set_aside(path, plan.next);
     keep(path, running, plan.next);
     plan.needs_restart.push_back(std::move(path));
   }

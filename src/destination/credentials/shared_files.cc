@@ -164,6 +164,15 @@ const FileSection* Profiles::find(const std::string& profile) const {
   return found == profiles_.end() ? nullptr : &found->second;
 }
 
+std::vector<std::string> Profiles::token_files() const {
+  std::vector<std::string> files;
+  for (const auto& [name, section] : profiles_) {
+    const auto file = section.find("web_identity_token_file");
+    if (file != section.end() && !file->second.text.empty()) files.push_back(file->second.text);
+  }
+  return files;
+}
+
 const FileSection* Profiles::services(const std::string& name) const {
   const auto found = services_.find(name);
   return found == services_.end() ? nullptr : &found->second;

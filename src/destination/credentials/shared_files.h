@@ -40,6 +40,8 @@ class Profiles {
   [[nodiscard]] const FileSection* find(const std::string& profile) const;
   /// The section [services `name`], null if there is none.
   [[nodiscard]] const FileSection* services(const std::string& name) const;
+  /// The files with tokens that profiles name.
+  [[nodiscard]] std::vector<std::string> token_files() const;
   /// "~/.aws/credentials or ~/.aws/config", for messages; "" when no file is named.
   [[nodiscard]] const std::string& files() const { return files_; }
 
