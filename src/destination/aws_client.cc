@@ -45,6 +45,7 @@ std::optional<Duration> wanted_wait(const HttpResponse& response, std::int64_t n
 
 AwsReply without_keys(const Error& error) {
   AwsReply reply;
+  reply.without_keys = error.code != Errc::kCancelled;
   const bool may_pass = error.code == Errc::kUnavailable || error.code == Errc::kCancelled;
   reply.failure = may_pass ? FailureClass::kTransient : FailureClass::kCredentials;
   reply.error = log::escaped(error.what, kErrorBytesMax);
@@ -81,6 +82,7 @@ exporter::Outcome AwsReply::outcome() const {
   exporter::Outcome outcome = exporter::Outcome::retry(failure, error);
   outcome.retry_after = retry_after;
   outcome.connection_failed = http.connection_failed;
+  outcome.without_keys = without_keys;
   return outcome;
 }
 

@@ -72,6 +72,7 @@ struct AwsReply {
   std::string message;  ///< the service's own, not escaped
   std::string error;    ///< for people: cut and escaped
   std::optional<Duration> retry_after;
+  bool without_keys = false;  ///< nothing was sent: there are no credentials
   HttpResponse http;
 
   [[nodiscard]] exporter::Outcome outcome() const;

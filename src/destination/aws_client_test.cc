@@ -134,6 +134,7 @@ TEST_F(AwsClientTest, WithoutKeysNothingIsSentAndTheTextSaysWhatToSet) {
   const AwsReply reply = call();
   EXPECT_EQ(reply.failure, FailureClass::kCredentials);
   EXPECT_NE(reply.error.find("AWS_ACCESS_KEY_ID"), std::string::npos);
+  EXPECT_TRUE(reply.outcome().without_keys) << "so that it is tried again when others have keys";
   EXPECT_TRUE(script->seen.empty());
 }
 

@@ -117,15 +117,16 @@ struct Outcome {
   std::optional<Duration> retry_after;  ///< what the destination asked for
   bool connection_failed = false;       ///< no answer at all: DNS, connect, TLS, reset, timeout
   std::vector<RecordOutcome> records;
+  bool without_keys = false;  ///< nothing was sent, because there are no credentials to sign with
 
   static Outcome delivered() {
-    return {Verdict::kDelivered, FailureClass::kNone, {}, {}, false, {}};
+    return {Verdict::kDelivered, FailureClass::kNone, {}, {}, false, {}, false};
   }
   static Outcome retry(FailureClass failure, std::string error) {
-    return {Verdict::kRetry, failure, std::move(error), {}, false, {}};
+    return {Verdict::kRetry, failure, std::move(error), {}, false, {}, false};
   }
   static Outcome rejected(std::string error) {
-    return {Verdict::kRejected, FailureClass::kPoison, std::move(error), {}, false, {}};
+    return {Verdict::kRejected, FailureClass::kPoison, std::move(error), {}, false, {}, false};
   }
 };
 
@@ -212,6 +213,10 @@ class Destination {
   /// Which host failures concern, so that a success elsewhere can wake exports that wait on
   /// connection errors to the same host; "" if not a network destination.
   [[nodiscard]] virtual std::string host() const = 0;
+
+  /// True if what it sends is signed with credentials, so that a success of it can wake exports
+  /// that wait for want of some (`Outcome::without_keys`).
+  [[nodiscard]] virtual bool uses_credentials() const { return false; }
 };
 
 /// Begins a note whose export was moved by a person since: what the note says of messages before

@@ -134,7 +134,14 @@ void Exporter::tick(Instant now) {
 }
 
 void Exporter::host_works(Instant now) {
-  if (!waits_for_host()) return;
+  if (waits_for_host()) wake(now);
+}
+
+void Exporter::keys_work(Instant now) {
+  if (waits_for_keys()) wake(now);
+}
+
+void Exporter::wake(Instant now) {
   woken_ = true;
   retry_at_.reset();
   refresh(now);
@@ -373,6 +380,7 @@ void Exporter::failed(const Delivery& delivery, FailureClass failure, const std:
   retry_at_ = saturating_add(now, wait);
   last_failure_ = failure;
   connection_failed_ = outcome.connection_failed;
+  without_keys_ = outcome.without_keys;
   error_message_ = log::escaped(error.empty() ? "the destination gave no reason" : error);
   settled.result = Result::kFailed;
   settled.failure = failure;
@@ -400,6 +408,7 @@ void Exporter::forget_failures() {
   consecutive_failures_ = 0;
   retry_at_.reset();
   connection_failed_ = false;
+  without_keys_ = false;
   woken_ = false;
 }
 

@@ -68,6 +68,9 @@ class Exporter {
   /// Another export reached the host this one failed to connect to. It tries at once, but not twice
   /// in a row for this reason: its own connection may be what is broken.
   void host_works(Instant now);
+  /// An export that signs with credentials too has succeeded, so perhaps there are some again for
+  /// this one. As `host_works`.
+  void keys_work(Instant now);
 
   // What a person asks for.
 
@@ -132,6 +135,11 @@ class Exporter {
   [[nodiscard]] bool waits_for_host() const {
     return state_ == State::kBackoff && connection_failed_ && !woken_;
   }
+  /// Waits because there were no credentials, or none that were taken; `keys_work` may help.
+  [[nodiscard]] bool waits_for_keys() const {
+    return state_ == State::kBackoff && !woken_ &&
+           (without_keys_ || last_failure_ == FailureClass::kCredentials);
+  }
 
   /// The durable end from which on this export wants to hear of it at once; max if it need not.
   [[nodiscard]] SequenceNumber wake_end() const;
@@ -179,6 +187,7 @@ class Exporter {
   [[nodiscard]] std::optional<Duration> interval() const;
   void note_arrivals(SequenceNumber end, Instant now);
   void forget_marks();
+  void wake(Instant now);
   void reposition(std::int64_t start);
   void place(SequenceNumber next);
   [[nodiscard]] std::int64_t undelivered_below(SequenceNumber number) const;
@@ -225,6 +234,7 @@ class Exporter {
   std::int64_t consecutive_failures_ = 0;
   FailureClass last_failure_ = FailureClass::kNone;
   bool connection_failed_ = false;
+  bool without_keys_ = false;
   bool woken_ = false;
   std::int64_t start_ = 0;
   std::int64_t exported_messages_ = 0;

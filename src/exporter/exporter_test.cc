@@ -451,6 +451,33 @@ TEST(Exporter, AReadThatFindsNothingAndGoesNowhereIsAFailureNotALoop) {
   EXPECT_EQ(bench.exporter.status().last_export_time_ms, 0) << "nothing was attempted";
 }
 
+TEST(Exporter, KeysThatWorkForOthersWakeItOnceInARow) {
+  auto without = Outcome::retry(FailureClass::kTransient, "the source of keys does not answer");
+  without.without_keys = true;
+  for (const auto& failure :
+       {without, Outcome::retry(FailureClass::kCredentials, "ExpiredToken")}) {
+    Bench bench;
+    bench.log(0, 1);
+    bench.deliver(failure, 1);
+    bench.exporter.host_works(bench.now);
+    ASSERT_EQ(bench.exporter.state(), State::kBackoff) << "it is not for want of a host";
+    bench.exporter.keys_work(bench.now);
+    ASSERT_EQ(bench.exporter.state(), State::kReady);
+    bench.deliver(failure, 1);
+    bench.exporter.keys_work(bench.now);
+    ASSERT_EQ(bench.exporter.state(), State::kBackoff)
+        << "those of its role may be what is missing";
+    bench.now = bench.exporter.deadline();
+    bench.exporter.tick(bench.now);
+    bench.deliver(failure, 1);
+    EXPECT_TRUE(bench.exporter.waits_for_keys());
+  }
+  Bench denied;
+  denied.log(0, 1);
+  denied.deliver(Outcome::retry(FailureClass::kOperator, "AccessDenied"), 1);
+  EXPECT_FALSE(denied.exporter.waits_for_keys()) << "its keys were taken";
+}
+
 TEST(Exporter, AHostThatWorksForOthersWakesItOnceInARow) {
   Bench bench;
   bench.log(0, 1);

@@ -231,10 +231,12 @@ class ScriptedDestination final : public Destination {
   }
 
   [[nodiscard]] bool wants_farewell() const override { return keeps_notes; }
+  [[nodiscard]] bool uses_credentials() const override { return has_keys; }
 
   std::function<void()> on_moved;
   std::function<void()> on_forgive_refusals;
   bool keeps_notes = false;
+  bool has_keys = false;
 
  private:
   Script script_;

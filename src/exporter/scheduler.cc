@@ -317,6 +317,8 @@ void Scheduler::delivered(std::uint64_t job_id, const Delivery& delivery) {
   using Ended = Exporter::Result;
   if (settled.result == Ended::kSucceeded || settled.result == Ended::kPartial) {
     wake_host(item.host);
+    const auto used = destination.lock();
+    if (used && used->uses_credentials()) wake_those_without_keys();
   }
 }
 
@@ -327,6 +329,15 @@ void Scheduler::wake_host(const std::string& host) {
   for (const std::uint64_t serial : serials) {
     Export& item = *exports_.at(serial);
     item.machine.host_works(environment_.clock.now());
+    index(item);
+  }
+}
+
+void Scheduler::wake_those_without_keys() {
+  const auto serials = waiting_for_keys_;  // `index` takes each out of the set
+  for (const std::uint64_t serial : serials) {
+    Export& item = *exports_.at(serial);
+    item.machine.keys_work(environment_.clock.now());
     index(item);
   }
 }
@@ -352,6 +363,7 @@ void Scheduler::unindex(Export& item) {
   if (item.deadline) deadlines_.erase(*std::exchange(item.deadline, std::nullopt));
   if (item.save_time) save_times_.erase(*std::exchange(item.save_time, std::nullopt));
   if (item.visit) visits_.erase(*std::exchange(item.visit, std::nullopt));
+  waiting_for_keys_.erase(item.serial);
   if (item.waits_for) {
     const auto waiting = waiting_for_host_.find(*std::exchange(item.waits_for, std::nullopt));
     waiting->second.erase(item.serial);
@@ -388,6 +400,7 @@ void Scheduler::index(Export& item) {
     item.waits_for = item.host;
     waiting_for_host_[item.host].insert(item.serial);
   }
+  if (machine.waits_for_keys()) waiting_for_keys_.insert(item.serial);
   plan_save(item);
   environment_.board.publish(item.stream, machine);
   touched_.insert(item.stream);

@@ -180,6 +180,7 @@ class Scheduler {
   bool tell_interest();
   [[nodiscard]] MoveFilter::Interest interest_of(const StreamState& stream) const;
   void wake_host(const std::string& host);
+  void wake_those_without_keys();
 
   Options options_;
   Environment environment_;
@@ -206,6 +207,7 @@ class Scheduler {
   bool visiting_ = false;      // an idle visit is under way
   bool visited_last_ = false;  // the last job handed out was one
   std::map<std::string, std::set<std::uint64_t>> waiting_for_host_;
+  std::set<std::uint64_t> waiting_for_keys_;
   std::set<StreamId> touched_;
 };
 

@@ -24,6 +24,8 @@ class Waiting final : public Hands {
   std::deque<CursorTask> tasks;
 };
 
+constexpr const char* kHostWithoutKeys = "no.keys";
+
 class SchedulerTest : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -40,9 +42,11 @@ class SchedulerTest : public ::testing::Test {
               [this](const ExportSpec& spec) -> Result<std::unique_ptr<Destination>> {
                 ++made_;
                 const std::string host = spec.config.target;
-                return std::make_unique<fake::ScriptedDestination>(
+                auto made = std::make_unique<fake::ScriptedDestination>(
                     [](const Batch&, const std::stop_token&) { return Outcome::delivered(); },
                     limits_, host);
+                made->has_keys = host != kHostWithoutKeys;
+                return made;
               },
               hands_, filter_, board_, reporter_, 1});
     }
@@ -93,14 +97,18 @@ class SchedulerTest : public ::testing::Test {
     scheduler().run_once();
   }
   void fail_first(bool connection_failed) {
+    Outcome outcome = Outcome::retry(FailureClass::kTransient, "refused");
+    outcome.connection_failed = connection_failed;
+    fail_first(outcome);
+  }
+  void fail_first(const Outcome& outcome) {
     const Job job = std::move(hands_.jobs.front());
     hands_.jobs.pop_front();
     Delivery delivery;
     delivery.generation = job.grant.generation;
     delivery.sent.push_back({job.grant.from, 1});
     delivery.next = job.grant.from + 1;
-    delivery.outcome = Outcome::retry(FailureClass::kTransient, "refused");
-    delivery.outcome.connection_failed = connection_failed;
+    delivery.outcome = outcome;
     scheduler().delivered(job.id, delivery);
     scheduler().run_once();
   }
@@ -356,6 +364,27 @@ TEST_F(SchedulerTest, ASuccessWakesThoseThatWaitForTheSameHostOnly) {
   finish_first();  // b
   ASSERT_EQ(hands_.jobs.size(), 1U);
   EXPECT_EQ(hands_.jobs.front().identifier, "a");
+}
+
+TEST_F(SchedulerTest, TheFirstWhoHasKeysAgainWakesAllThatHadNoneWhereverTheySend) {
+  auto far = config("far");
+  far.target = "other.host";
+  // What counts is where a redirect leads, not what the program defined.
+  auto plain = config("plain");
+  plain.target = kHostWithoutKeys;
+  auto works = config("works");
+  works.type = model::ExportType::kHttp;
+  define(1, {config("near"), far, plain, works});
+  append(1, 1);
+  ASSERT_EQ(hands_.jobs.size(), 4U);
+  Outcome without_keys = Outcome::retry(FailureClass::kTransient, "no answer");
+  without_keys.without_keys = true;
+  fail_first(without_keys);  // near
+  fail_first(without_keys);  // far
+  finish_first();            // plain
+  EXPECT_EQ(hands_.jobs.size(), 1U) << "what needs no keys tells nothing of them";
+  finish_first();  // works
+  EXPECT_THAT(order(2), ElementsAre("near", "far"));
 }
 
 TEST_F(SchedulerTest, AppendsToABusyExportWakeNobody) {

@@ -116,6 +116,9 @@ TEST(ExporterTable, EveryEventInEveryState) {
       {"its host works for others",
        [](Bench& b) { b.exporter.host_works(b.now); },
        {S::kIdle, S::kCollecting, S::kReady, S::kInFlight, S::kReady, S::kStopped, S::kBroken}},
+      {"keys work for others",
+       [](Bench& b) { b.exporter.keys_work(b.now); },
+       {S::kIdle, S::kCollecting, S::kReady, S::kInFlight, S::kBackoff, S::kStopped, S::kBroken}},
       // The following happen only while a delivery is under way.
       {"all delivered",
        [](Bench& b) { b.finish(b.answer(Outcome::delivered(), 10)); },
@@ -166,7 +169,7 @@ TEST(ExporterTable, EveryEventInEveryState) {
   };
   constexpr std::array kAll = {State::kIdle,    State::kCollecting, State::kReady, State::kInFlight,
                                State::kBackoff, State::kStopped,    State::kBroken};
-  const std::size_t only_in_flight_from = 15;
+  const std::size_t only_in_flight_from = 16;
   int checked = 0;
   for (std::size_t e = 0; e < events.size(); ++e) {
     for (std::size_t s = 0; s < kAll.size(); ++s) {
@@ -181,7 +184,7 @@ TEST(ExporterTable, EveryEventInEveryState) {
       ++checked;
     }
   }
-  EXPECT_EQ(checked, 15 * 7 + 9);
+  EXPECT_EQ(checked, 16 * 7 + 9);
 }
 
 TEST(StateTable, AServiceThatHasEndedIsAStateOfItsOwnUntilItsDestinationCanBeMade) {

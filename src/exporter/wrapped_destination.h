@@ -34,6 +34,7 @@ class WrappedDestination : public Destination {
     inner_->farewell(farewell, std::move(stop));
   }
   [[nodiscard]] std::string host() const override { return inner_->host(); }
+  [[nodiscard]] bool uses_credentials() const override { return inner_->uses_credentials(); }
 
  protected:
   explicit WrappedDestination(std::unique_ptr<Destination> inner) : inner_(std::move(inner)) {}

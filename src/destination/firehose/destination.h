@@ -36,6 +36,7 @@ class FirehoseDestination final : public exporter::Destination {
   [[nodiscard]] Limits limits() const override;
   exporter::Outcome deliver(const exporter::Batch& batch, std::stop_token stop) override;
   [[nodiscard]] std::string host() const override { return setup_.client->host(); }
+  [[nodiscard]] bool uses_credentials() const override { return true; }
 
  private:
   class Delivery;

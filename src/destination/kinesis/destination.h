@@ -52,6 +52,7 @@ class KinesisDestination final : public exporter::Destination {
   std::unique_ptr<exporter::Preparation> prepare(
       const exporter::Batch& batch, std::unique_ptr<exporter::Preparation> old) override;
   [[nodiscard]] std::string host() const override { return setup_.client->host(); }
+  [[nodiscard]] bool uses_credentials() const override { return true; }
 
  private:
   class Delivery;

@@ -51,6 +51,7 @@ class S3Destination final : public exporter::Destination, private UploadEvents {
   [[nodiscard]] Limits limits() const override;
   exporter::Outcome deliver(const exporter::Batch& batch, std::stop_token stop) override;
   [[nodiscard]] std::string host() const override { return setup_.client->host(); }
+  [[nodiscard]] bool uses_credentials() const override { return true; }
   void moved() override;
   void forgive_refusals() override;
   [[nodiscard]] bool wants_farewell() const override { return true; }
