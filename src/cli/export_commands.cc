@@ -76,9 +76,8 @@ Result<void> give(const ExportFlags& flags, json order) {
   return {};
 }
 
-/// The number that `--to` stands for.
-Result<std::int64_t> place(const ExportFlags& flags, const StartPosition& position) {
-  if (position.kind == StartPosition::Kind::kSequence) return position.value;
+/// What stands for a time in the order: the number of the first message that is not older.
+Result<std::int64_t> number_at(const ExportFlags& flags, const StartPosition& position) {
   const Interrupt interrupt;
   WEIR_TRY(const Endpoint endpoint, flags.connection.endpoint());
   WEIR_TRY(const auto client, Client::connect(endpoint, &interrupt));
@@ -91,6 +90,36 @@ Result<std::int64_t> place(const ExportFlags& flags, const StartPosition& positi
                     storage.newest_sequence_number);
 }
 
+/// The order for `position`. What the stream holds changes meanwhile, so weir finds the ends.
+Result<json> move_order(const ExportFlags& flags, const StartPosition& position) {
+  using At = StartPosition::Kind;
+  json order = {{"order", "move"}, {"confirmed", flags.yes}};
+  switch (position.kind) {
+    case At::kStart:
+      order["to"] = "start";
+      break;
+    case At::kEnd:
+      order["to"] = "end";
+      break;
+    case At::kLast:
+      if (position.value == 0) {
+        order["to"] = "end";
+      } else {
+        order["to"] = -position.value;
+      }
+      break;
+    case At::kSequence:
+      order["to"] = position.value;
+      break;
+    case At::kTime: {
+      WEIR_TRY(order["to"], number_at(flags, position));
+      order["or_end"] = true;
+      break;
+    }
+  }
+  return order;
+}
+
 int run_rewind(const ExportFlags& flags) {
   const auto position = parse_start_position(flags.to);
   if (!position) {
@@ -100,9 +129,9 @@ int run_rewind(const ExportFlags& flags) {
                     log::escaped(flags.to)));
     return kUsage;
   }
-  const auto number = place(flags, *position);
-  if (!number) return failed(number.error());
-  const auto done = give(flags, {{"order", "move"}, {"to", *number}, {"confirmed", flags.yes}});
+  const auto order = move_order(flags, *position);
+  if (!order) return failed(order.error());
+  const auto done = give(flags, *order);
   return done ? kOk : failed(done.error());
 }
 
@@ -129,6 +158,10 @@ Command order(const std::string& name, const std::string& summary) {
                          "Identifier of the export. Not needed where the stream has only one.",
                          Kind::kExport, true}},
           .flags = AdminFlags::order_flags(),
+          .exits = {{kOk, "done, and on stable storage"},
+                    {kFailed,
+                     "refused, or no answer in time: then the order may still be carried out "
+                     "later, and weir status shows whether it was"}},
           .run = [name](const Arguments& arguments) -> int {
             const auto done = give(flags_from(arguments), {{"order", name}});
             return done ? kOk : failed(done.error());
@@ -140,7 +173,9 @@ Command rewind() {
   command.description =
       "It goes back, so that messages are sent again, or forward, so that those in between are "
       "never sent by this export. Without --yes it changes nothing and says how many messages "
-      "that would be. What is under way at that moment may still arrive.";
+      "that would be. What is under way at that moment may still arrive. The end, and a time, are "
+      "those of what is on stable storage: of a stream that is being appended to, the messages of "
+      "the last moment (store.sync_interval_ms) are still sent.";
   command.flags =
       joined(joined({{.names = "--to",
                       .value = "WHERE",
@@ -177,7 +212,8 @@ CommandTable export_commands() {
                "       http://127.0.0.1:8089/exports \\\n"
                "       -d '{\"stream\": \"telemetry\", \"export\": \"to-cloud\",\n"
                "            \"order\": \"move\", \"to\": 17, \"confirmed\": true}'\n\n"
-               "The order is 'pause', 'resume', 'move' or 'retry-now'. The answer is {\"done\": "
+               "The order is 'pause', 'resume', 'move' or 'retry-now'; 'to' is a sequence number, "
+               "\"start\", \"end\" or -N. The answer is {\"done\": "
                "\"...\"}, or {\"error\": \"...\"} with status 400, 401 (token), 404, 409 (needs "
                "'confirmed'), 503 (not in this state) or 504 (not carried out within 10 s)."},
           order("pause", "Send nothing more until it is resumed, also after a restart."),

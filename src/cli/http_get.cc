@@ -77,7 +77,14 @@ Result<HttpAnswer> http_post(const std::string& host, std::int64_t port, const s
   curl_easy_setopt(curl.get(), CURLOPT_HTTPHEADER, headers.get());
   curl_easy_setopt(curl.get(), CURLOPT_POSTFIELDSIZE, static_cast<long>(json.size()));
   curl_easy_setopt(curl.get(), CURLOPT_POSTFIELDS, json.c_str());
-  return perform(curl.get(), host, port, path);
+  auto answer = perform(curl.get(), host, port, path);
+  curl_off_t connected_us = 0;
+  curl_easy_getinfo(curl.get(), CURLINFO_CONNECT_TIME_T, &connected_us);
+  if (!answer && connected_us > 0) {
+    answer.error().what +=
+        "; weir may still carry this order out: look at weir status before you give it again";
+  }
+  return answer;
 }
 
 }  // namespace weir::cli

@@ -19,7 +19,8 @@ struct HttpAnswer {
 };
 
 /// POST of a JSON document with `token` as the bearer, without proxies. Any answer is a result.
-/// Blocks, at most about 15 s. Errors: nothing answers.
+/// Blocks, at most about 15 s. Errors: nothing answers; the text says so where it may be carried
+/// out all the same.
 Result<HttpAnswer> http_post(const std::string& host, std::int64_t port, const std::string& path,
                              const std::string& json, const std::string& token);
 

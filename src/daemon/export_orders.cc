@@ -34,6 +34,35 @@ std::optional<Kind> kind_named(std::string_view name) {
   return std::nullopt;
 }
 
+/// The member `to` of an order to move.
+Result<void> read_place(const json& document, exporter::Order& order) {
+  using Place = exporter::Order::Place;
+  const auto to = document.find("to");
+  const bool integer = to != document.end() && to->is_number_integer() &&
+                       (!to->is_number_unsigned() ||
+                        to->get<std::uint64_t>() <= static_cast<std::uint64_t>(INT64_MAX)) &&
+                       to->get<std::int64_t>() != INT64_MIN;
+  if (integer) {
+    const auto number = to->get<std::int64_t>();
+    const auto or_end = document.find("or_end");
+    const bool lenient = or_end != document.end() && or_end->is_boolean() && or_end->get<bool>();
+    order.to = SequenceNumber(number < 0 ? -number : number);
+    order.place = number < 0 ? Place::kBeforeEnd : lenient ? Place::kNumberOrEnd : Place::kNumber;
+    return {};
+  }
+  if (to != document.end() && *to == "start") {
+    order.place = Place::kStart;
+    return {};
+  }
+  if (to != document.end() && *to == "end") {
+    order.to = SequenceNumber(0);
+    order.place = Place::kBeforeEnd;
+    return {};
+  }
+  return fail(Errc::kInvalidArgument,
+              "to must be a sequence number, start, end, or -N for the last N messages");
+}
+
 Result<Wanted> parse(std::string_view body) {
   const json document = json::parse(body, nullptr, false);
   const auto text = [&](const char* name) -> std::string {
@@ -45,18 +74,12 @@ Result<Wanted> parse(std::string_view body) {
   if (!kind) {
     return fail(Errc::kInvalidArgument, "order must be pause, resume, move or retry-now");
   }
-  Wanted wanted{text("stream"), text("export"), {*kind, {}, false}};
+  Wanted wanted{text("stream"), text("export"), {}};
+  wanted.order.kind = *kind;
   if (wanted.stream.empty() || wanted.identifier.empty()) {
     return fail(Errc::kInvalidArgument, "stream and export must be named");
   }
-  const auto to = document.find("to");
-  if (*kind == Kind::kMove) {
-    const bool fits = to != document.end() && to->is_number_integer() &&
-                      (!to->is_number_unsigned() ||
-                       to->get<std::uint64_t>() <= static_cast<std::uint64_t>(INT64_MAX));
-    if (!fits) return fail(Errc::kInvalidArgument, "to must be a sequence number");
-    wanted.order.to = SequenceNumber(to->get<std::int64_t>());
-  }
+  if (*kind == Kind::kMove) WEIR_RETURN_IF_ERROR(read_place(document, wanted.order));
   const auto confirmed = document.find("confirmed");
   wanted.order.confirmed =
       confirmed != document.end() && confirmed->is_boolean() && confirmed->get<bool>();

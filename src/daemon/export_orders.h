@@ -13,7 +13,10 @@ namespace weir::daemon {
 /// Takes an order for an export as `weir export` sends it to the admin port:
 ///
 ///     {"stream": "pumps", "export": "cloud", "order": "pause" | "resume" | "move" | "retry-now",
-///      "to": 17, "confirmed": true}
+///      "to": 17 | -10 | "start" | "end", "or_end": true, "confirmed": true}
+///
+/// -10 is the last ten messages. `or_end`: where message `to` is not on stable storage yet, the
+/// end of what is.
 ///
 /// `reply` gets an HTTP status and a JSON body, {"done": ...} or {"error": ...}, on any thread and
 /// maybe at once; it is not called when weir stops meanwhile. `look_again` is called before

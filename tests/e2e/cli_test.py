@@ -9,6 +9,7 @@ import re
 import signal
 import socket
 import subprocess
+import tempfile
 import unittest
 
 import weir_client as w
@@ -74,12 +75,15 @@ class SilentServerTest(unittest.TestCase):
     """Something takes connections and never says a word: a hanging weir looks like this."""
 
     def test_every_command_that_asks_says_so_within_its_deadline(self):
-        with socket.create_server(("127.0.0.1", 0), backlog=64) as silent:
+        with socket.create_server(("127.0.0.1", 0), backlog=64) as silent, tempfile.NamedTemporaryFile("w") as token:
+            token.write("a token\n")
+            token.flush()
+            order = ["export", "pause", "s", "e", "--admin-token-file", token.name]
             port = str(silent.getsockname()[1])
             protocol = [["stream", "ls"], ["stream", "info", "s"], ["stream", "create", "s"],
                         ["stream", "update", "s", "--ttl", "1h"], ["stream", "rm", "s"], ["pub", "s"], ["sub", "s"],
                         ["dlq", "ls"], ["dlq", "show", "1"], ["dlq", "replay", "--all", "--yes"], ["demo"]]
-            admin = [["status"], ["top"], ["tap", "s/e"], ["export", "pause", "s", "e"], ["reload"],
+            admin = [["status"], ["top"], ["tap", "s/e"], ["export", "pause", "s", "e"], order, ["reload"],
                      ["config", "show", "--running"]]
             running = [(command, subprocess.Popen(
                 [str(BINARY), *command, flag, port], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -92,6 +96,8 @@ class SilentServerTest(unittest.TestCase):
                     self.assertIn(port, said, command)
                     self.assertRegex(said, r"no answer", command)
                     self.assertRegex(said, r"--(admin-)?port", command)
+                    # Only where an order has been sent.
+                    self.assertEqual("may still carry this order out" in said, command is order, (command, said))
             finally:
                 for _, process in running:
                     process.kill()

@@ -217,6 +217,39 @@ class OrderTest(ControlCase):
         self.assertIn("holds 0 to 19", self.run_weir("export", "rewind", "s", "--to", "21", "--yes", status=1).stderr)
         self.run_weir("export", "rewind", "s", "--to", "nonsense", status=2)
 
+    def test_rewind_goes_to_the_end_of_a_stream_that_a_program_appends_to(self):
+        self.start()
+        self.client.create("s", exportDefinition=http(self.sink.uri))
+        self.client.append("s", b"0")
+        self.exported(0)
+        self.run_weir("export", "pause", "s")
+        appended, enough = [b"0"], threading.Event()
+
+        def append():
+            with Client(self.weir.port) as program:
+                while not enough.is_set():
+                    appended.append(b"%d" % len(appended))
+                    program.append("s", appended[-1])
+        program = threading.Thread(target=append)
+        program.start()
+        try:
+            for where in ("end", "-5", "2099-01-01", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "end") * 2:
+                said = self.run_weir("export", "rewind", "s", "--to", where, "--yes").stdout
+        finally:
+            enough.set()
+            program.join()
+        place = int(re.search(r"at message (\d+)", said)[1])
+        self.run_weir("export", "resume", "s")
+        self.exported(len(appended) - 1)
+        self.assertEqual(self.bodies(), [b"0", *appended[place:]])
+
+    def test_rewind_says_what_is_not_stored_yet(self):
+        self.start(store={"sync_interval_ms": 3_600_000})
+        self.client.create("s", exportDefinition=http(self.sink.uri))
+        self.client.append_all("s", MESSAGES)
+        self.assertIn("stable storage", self.run_weir("export", "rewind", "s", "--to", "17", "--yes", status=1).stderr)
+        self.assertIn("message 0 already", self.run_weir("export", "rewind", "s", "--to", "end", "--yes").stdout)
+
     def test_retry_now_ends_a_long_wait(self):
         self.start()
         self.weir.stop()
@@ -230,7 +263,7 @@ class OrderTest(ControlCase):
         self.run_weir("export", "retry-now", "s", "h")
         self.exported(1)
         self.run_weir("export", "retry-now", "s/h")
-        self.run_weir("export", "pause", "s", "nobody", status=1)
+        self.assertIn("it has h", self.run_weir("export", "pause", "s", "nobody", status=1).stderr)
         self.run_weir("export", "pause", "nowhere", "h", status=1)
 
     def test_orders_need_the_token_that_only_the_owner_can_read(self):
