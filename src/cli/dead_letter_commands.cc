@@ -3,19 +3,16 @@
 #include "base/log.h"
 #include "cli/arguments.h"
 #include "cli/client.h"
+#include "cli/dead_letter_replay.h"
+#include "cli/dead_letters.h"
 #include "cli/flags.h"
 #include "cli/interrupt.h"
 #include "cli/output.h"
-#include "cli/progress.h"
 #include "cli/text.h"
 
-#include <algorithm>
 #include <fmt/format.h>
-#include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
-#include <optional>
-#include <unistd.h>
 #include <vector>
 
 namespace weir::cli {
@@ -23,14 +20,14 @@ namespace {
 
 using nlohmann::ordered_json;
 
-constexpr std::int64_t kBatchMessages = 100;
-
 struct DeadLetterFlags {
   ConnectionFlags connection;
   std::string from = "weir-dlq";
   std::string output = "text";
-  std::vector<std::int64_t> numbers;
+  std::int64_t number = 0;
+  std::vector<std::string> ranges;
   std::string to;
+  std::string only;
   bool all = false;
   bool payload = false;
   bool yes = false;
@@ -39,59 +36,6 @@ struct DeadLetterFlags {
 Result<std::unique_ptr<Client>> connect(const DeadLetterFlags& flags, const Interrupt& interrupt) {
   WEIR_TRY(const Endpoint endpoint, flags.connection.endpoint());
   return Client::connect(endpoint, &interrupt);
-}
-
-// One letter with the message that holds it.
-using Visit = std::function<Result<void>(const protocol::StoredMessage&, const DeadLetterView&)>;
-// Told how many messages the stream holds, and how many of them are behind.
-using Seen = std::function<void(std::int64_t total, std::int64_t done)>;
-
-Result<void> show_to(const Visit& visit, const protocol::StoredMessage& message) {
-  const auto letter = read_dead_letter(message.payload);
-  if (letter) return visit(message, *letter);
-  note(fmt::format("weir: message {} is no dead letter and is left out", message.sequence_number));
-  return {};
-}
-
-// All that were there when it began.
-Result<void> for_all(Client& client, const std::string& stream, const Visit& visit,
-                     const Seen& seen = nullptr) {
-  const std::string doing = "read stream " + log::escaped(stream);
-  auto described = client.request(doing, protocol::DescribeRequest{{}, stream});
-  if (!described) return fail(std::move(described).error());
-  if (!described->info) return fail(Errc::kCorrupt, doing + ": the server did not describe it");
-  const auto& storage = described->info->storage_status;
-  std::int64_t next = storage.oldest_sequence_number;
-  while (next <= storage.newest_sequence_number) {
-    auto read =
-        client.request(doing, protocol::ReadRequest{{}, stream, next, 1, kBatchMessages, 0});
-    if (!read) return fail(std::move(read).error());
-    if (read->messages.empty()) break;
-    for (const auto& message : read->messages) {
-      if (message.sequence_number > storage.newest_sequence_number) return {};
-      WEIR_RETURN_IF_ERROR(show_to(visit, message));
-      next = message.sequence_number + 1;
-      if (seen) {
-        seen(storage.newest_sequence_number - storage.oldest_sequence_number + 1,
-             next - storage.oldest_sequence_number);
-      }
-    }
-  }
-  return {};
-}
-
-Result<void> for_one(Client& client, const std::string& stream, std::int64_t number,
-                     const Visit& visit) {
-  const std::string doing =
-      fmt::format("read letter {} of stream {}", number, log::escaped(stream));
-  auto read = client.request(doing, protocol::ReadRequest{{}, stream, number, 1, 1, 0});
-  if (!read) return fail(std::move(read).error());
-  if (read->messages.empty() || read->messages.front().sequence_number != number) {
-    return fail(Errc::kNotFound, doing + ": it is not there any more");
-  }
-  const auto letter = read_dead_letter(read->messages.front().payload);
-  if (!letter) return fail(Errc::kInvalidArgument, doing + ": it is no dead letter");
-  return visit(read->messages.front(), *letter);
 }
 
 ordered_json letter_json(const protocol::StoredMessage& message, const DeadLetterView& letter) {
@@ -111,10 +55,16 @@ std::string dump(const ordered_json& document, int indent) {
 Result<void> list(const DeadLetterFlags& flags) {
   const Interrupt interrupt;
   WEIR_TRY(const auto client, connect(flags, interrupt));
+  auto letters = DeadLetters::open(*client, flags.from);
+  if (!letters && letters.error().code == Errc::kNotFound) {
+    note(fmt::format("no dead letters: there is no stream {}", log::escaped(flags.from)));
+    return {};
+  }
+  if (!letters) return fail(std::move(letters).error());
   Output out;
   std::int64_t count = 0;
-  auto done = for_all(
-      *client, flags.from,
+  auto done = letters->read(
+      {},
       [&](const protocol::StoredMessage& message, const DeadLetterView& letter) -> Result<void> {
         ++count;
         if (flags.output == "json") {
@@ -129,10 +79,7 @@ Result<void> list(const DeadLetterFlags& flags) {
         return {};
       });
   out.flush();
-  if (!done && done.error().code == Errc::kNotFound) {
-    note(fmt::format("no dead letters: there is no stream {}", log::escaped(flags.from)));
-    return {};
-  }
+  letters->note_strays();
   if (done && count == 0) note("no dead letters");
   return done;
 }
@@ -140,8 +87,9 @@ Result<void> list(const DeadLetterFlags& flags) {
 Result<void> show(const DeadLetterFlags& flags) {
   const Interrupt interrupt;
   WEIR_TRY(const auto client, connect(flags, interrupt));
-  return for_one(
-      *client, flags.from, flags.numbers.front(),
+  WEIR_TRY(DeadLetters letters, DeadLetters::open(*client, flags.from));
+  return letters.read_one(
+      flags.number,
       [&](const protocol::StoredMessage& message, const DeadLetterView& letter) -> Result<void> {
         Output out;
         const std::string_view payload = as_text(letter.payload);
@@ -157,24 +105,33 @@ Result<void> show(const DeadLetterFlags& flags) {
       });
 }
 
-// Appends the payload where it came from, or where it is wanted.
-Result<void> append(Client& client, const std::string& stream,
-                    const protocol::StoredMessage& message, const DeadLetterView& letter,
-                    Output& out) {
-  const std::string doing =
-      fmt::format("append letter {} to stream {}", message.sequence_number, log::escaped(stream));
-  auto response = client.request(doing, protocol::AppendRequest{{}, stream, letter.payload});
-  if (!response) return fail(std::move(response).error());
-  out.write(fmt::format("letter {} is message {} of stream {} now\n", message.sequence_number,
-                        response->sequence_number, log::escaped(stream)));
-  out.flush();
-  return {};
+/// What to replay, as it was typed. Errors: kInvalidArgument.
+Result<Replay> wanted_of(const DeadLetterFlags& flags) {
+  if (flags.all != flags.ranges.empty()) {
+    return fail(Errc::kInvalidArgument, "name the letters to replay, or --all, not both");
+  }
+  Replay wanted{flags.from, {}, flags.to, flags.only, {}};
+  for (const std::string& word : flags.ranges) {
+    const auto range = parse_letter_range(word);
+    if (!range) {
+      return fail(Errc::kInvalidArgument,
+                  fmt::format("{} names no letter: write a number as ls shows it, 3-7, or 3- for "
+                              "all from 3 on",
+                              log::escaped(word)));
+    }
+    wanted.ranges.push_back(*range);
+  }
+  if (flags.all) wanted.ranges.emplace_back();
+  // The name of a stream has no slash.
+  if (const auto slash = flags.only.find('/'); slash != std::string::npos) {
+    wanted.only_stream = flags.only.substr(0, slash);
+    wanted.only_identifier = flags.only.substr(slash + 1);
+  }
+  return wanted;
 }
 
 Result<void> replay(const DeadLetterFlags& flags) {
-  if (flags.all != flags.numbers.empty()) {
-    return fail(Errc::kInvalidArgument, "name the letters to replay, or --all, not both");
-  }
+  WEIR_TRY(const Replay wanted, wanted_of(flags));
   if (!flags.yes) {
     return fail(Errc::kConflict,
                 "a replayed message is appended to its stream again, so every export and reader "
@@ -183,33 +140,7 @@ Result<void> replay(const DeadLetterFlags& flags) {
   }
   const Interrupt interrupt;
   WEIR_TRY(const auto client, connect(flags, interrupt));
-  Output out;
-  const Visit visit = [&](const protocol::StoredMessage& message, const DeadLetterView& letter) {
-    return append(*client, flags.to.empty() ? letter.stream : flags.to, message, letter, out);
-  };
-  if (flags.all) {
-    std::optional<Progress> progress;
-    return for_all(*client, flags.from, visit, [&](std::int64_t total, std::int64_t done) {
-      if (!progress) {
-        progress.emplace("replaying", total, Progress::Unit::kMessages, STDERR_FILENO, out.fd());
-      }
-      progress->at(done);
-    });
-  }
-  for (const std::int64_t number : flags.numbers) {
-    WEIR_RETURN_IF_ERROR(for_one(*client, flags.from, number, visit));
-  }
-  return {};
-}
-
-std::string text_in(const ordered_json& head, const char* name) {
-  const auto found = head.find(name);
-  return found != head.end() && found->is_string() ? found->get<std::string>() : "";
-}
-
-std::int64_t number_in(const ordered_json& head, const char* name) {
-  const auto found = head.find(name);
-  return found != head.end() && found->is_number_integer() ? found->get<std::int64_t>() : -1;
+  return replay_letters(*client, wanted);
 }
 
 DeadLetterFlags flags_from(const Arguments& arguments) {
@@ -217,10 +148,12 @@ DeadLetterFlags flags_from(const Arguments& arguments) {
   flags.connection = ConnectionFlags::from(arguments);
   flags.from = arguments.text("--from");
   if (arguments.knows("--output")) flags.output = arguments.text("--output");
-  if (arguments.knows("NUMBER")) flags.numbers = arguments.numbers("NUMBER");
+  if (arguments.knows("NUMBER")) flags.number = arguments.number("NUMBER");
   if (arguments.knows("--payload")) flags.payload = arguments.has("--payload");
   if (arguments.knows("--all")) {
+    flags.ranges = arguments.all("LETTERS");
     flags.all = arguments.has("--all");
+    flags.only = arguments.text("--only");
     flags.to = arguments.text("--to");
     flags.yes = arguments.has("--yes");
   }
@@ -240,25 +173,6 @@ std::vector<Flag> with_source(std::vector<Flag> flags) {
 }
 
 }  // namespace
-
-std::optional<DeadLetterView> read_dead_letter(Bytes message) {
-  const std::string_view text = as_text(message);
-  const auto line = text.find('\n');
-  if (line == std::string_view::npos) return std::nullopt;
-  const auto head = ordered_json::parse(text.substr(0, line), nullptr, false);
-  if (!head.is_object() || number_in(head, "weirDeadLetter") != 1) return std::nullopt;
-  DeadLetterView letter;
-  letter.stream = text_in(head, "stream");
-  letter.identifier = text_in(head, "export");
-  letter.reason = text_in(head, "reason");
-  letter.sequence_number = number_in(head, "sequenceNumber");
-  letter.refused_ms = number_in(head, "refusedTime");
-  letter.payload = message.subspan(line + 1);
-  if (number_in(head, "payloadBytes") != static_cast<std::int64_t>(letter.payload.size())) {
-    return std::nullopt;
-  }
-  return letter;
-}
 
 CommandTable dead_letter_commands() {
   return {
@@ -281,13 +195,29 @@ CommandTable dead_letter_commands() {
            "A letter is appended to the stream that it came from, or to another one. There it is "
            "a new message: all exports and readers of the stream get it, so those that had taken "
            "it get it twice; hence --yes. The letter stays where it is until the dead-letter "
-           "stream overwrites it.",
-       .arguments = {{"NUMBER", "Which, as ls shows them.", Kind::kNumber, true, true}},
+           "stream overwrites it.\n\n"
+           "Letters whose stream does not exist any more are gone past and counted; then the exit "
+           "status is 1. When it ends early it says up to where it came and how to go on.",
+       .arguments = {{"LETTERS", "Which, as ls shows them: 3, 3-7, or 3- for all from 3 on.",
+                      Kind::kText, true, true}},
        .flags = with_source({{"--all", "", "All of them."},
+                             {.names = "--only",
+                              .value = "STREAM[/EXPORT]",
+                              .text = "Of these, only letters of this stream or export.",
+                              .kind = Kind::kStream},
                              {"--to", "STREAM", "To this stream instead.", Kind::kStream},
                              {"--yes", "", "Yes, messages may be sent a second time."}}),
-       .examples = {{"weir dlq replay 3 4 --yes"}, {"weir dlq replay --all --to retry --yes"}},
-       .run = running(replay)}};
+       .examples = {{"weir dlq replay 3 4 --yes"},
+                    {"weir dlq replay 420- --only telemetry/to-cloud --yes"},
+                    {"weir dlq replay --all --to retry --yes"}},
+       .run = [](const Arguments& arguments) -> int {
+         const auto wanted = wanted_of(flags_from(arguments));
+         if (!wanted) {
+           complain(wanted.error().what);
+           return kUsage;
+         }
+         return running(replay)(arguments);
+       }}};
 }
 
 }  // namespace weir::cli

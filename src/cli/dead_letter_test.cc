@@ -1,6 +1,6 @@
 // Dead letters as they stand in a stream, sound and not.
 
-#include "cli/dead_letter_commands.h"
+#include "cli/dead_letters.h"
 
 #include <gtest/gtest.h>
 
@@ -35,6 +35,22 @@ TEST(DeadLetterText, anythingElseIsNone) {
     EXPECT_FALSE(read(text)) << text;
   }
   EXPECT_FALSE(read(whole + "x")) << "not the payload it names";
+}
+
+TEST(LetterRange, isWrittenAsItIsTyped) {
+  for (const std::string word : {"0", "3", "3-7", "3-", "0-0", "7-7"}) {
+    const auto range = parse_letter_range(word);
+    ASSERT_TRUE(range) << word;
+    EXPECT_EQ(parse_letter_range(text_of(*range))->last, range->last) << word;
+  }
+  EXPECT_EQ(parse_letter_range("3-7")->first, 3);
+  EXPECT_EQ(parse_letter_range("3-7")->last, 7);
+  EXPECT_TRUE(parse_letter_range("3")->single());
+  EXPECT_EQ(text_of(*parse_letter_range("3-")), "3-");
+  for (const std::string word :
+       {"", "-", "-3", "7-3", "3-x", "x", "3 ", "3--4", "1.5", "9999999999999999999"}) {
+    EXPECT_FALSE(parse_letter_range(word)) << word;
+  }
 }
 
 }  // namespace

@@ -83,6 +83,77 @@ class DeadLetterTest(ControlCase):
         self.assertTrue(definition["flushOnWrite"])
         self.assertEqual(definition["strategyOnFull"], 1)
 
+    def letters_of(self, **streams):
+        """Makes streams whose messages are refused, one after the other; the sink is well again then."""
+        self.start({"identifier": "h", "dead_letter_stream": "weir-dlq"})
+        self.sink.faults = [("status", 422, "")] * sum(streams.values())
+        for name, count in streams.items():
+            self.client.create(name, exportDefinition=http(self.sink.uri))
+            self.client.append_all(name, [b"%s%d" % (name.encode(), i) for i in range(count)])
+            self.exported(count - 1, name)
+        self.sink.faults = []
+
+    def test_letters_of_a_stream_that_is_gone_are_left_out_and_counted(self):
+        self.letters_of(a=3, b=3)
+        self.client.delete("a")
+        done = self.run_weir("dlq", "replay", "--all", "--yes", status=1)
+        self.assertIn("3 replayed, 3 left out: stream 'a' does not exist (3); --to", done.stderr)
+        self.exported(5, "b")
+        self.assertEqual(self.bodies(), [b"b0", b"b1", b"b2"])
+        done = self.run_weir("dlq", "replay", "5", "0", "99", "4", "--yes", status=1)
+        self.assertIn("there is no letter 99; the newest is 5", done.stderr)
+        self.exported(7, "b")
+        self.assertEqual(self.bodies()[3:], [b"b2", b"b1"])
+        self.assertIn("nosuch", self.run_weir("dlq", "replay", "5", "--to", "nosuch", "--yes", status=1).stderr)
+        self.run_weir("dlq", "replay", "0-2", "--to", "b", "--yes")
+        self.exported(10, "b")
+        self.assertEqual(self.bodies()[5:], [b"a0", b"a1", b"a2"])
+
+    def test_letters_are_chosen_by_range_stream_and_export(self):
+        self.letters_of(a=3, b=3)
+        self.run_weir("dlq", "replay", "2-3", "5-", "--yes")
+        self.exported(3, "a")
+        self.exported(4, "b")
+        self.assertEqual(sorted(self.bodies()), [b"a2", b"b0", b"b2"])
+        self.run_weir("dlq", "replay", "--all", "--only", "a/h", "--yes")
+        self.exported(6, "a")
+        self.assertEqual(sorted(self.bodies()[3:]), [b"a0", b"a1", b"a2"])
+        self.assertIn("no dead letters to replay",
+                      self.run_weir("dlq", "replay", "--all", "--only", "a/other", "--yes").stderr)
+        self.assertEqual(len(self.run_weir("dlq", "replay", "--all", "--only", "b", "--yes").stdout.splitlines()), 3)
+        for word in ("x", "5-2", "1.5"):
+            self.run_weir("dlq", "replay", word, "--yes", status=2)
+
+    def test_a_replay_that_breaks_off_says_how_to_go_on(self):
+        self.letters_of(s=10)
+        self.client.create("small", maxSize=1024, streamSegmentSize=1024, strategyOnFull=0)
+        first = self.run_weir("dlq", "replay", "--all", "--to", "small", "--yes")
+        self.assertEqual(len(first.stdout.splitlines()), 10)
+        room = 1024 - self.client.describe("small")["storageStatus"]["totalBytes"]
+        self.client.append("small", b"x" * (room * 3 // 4))
+        broken = self.run_weir("dlq", "replay", "--all", "--to", "small", "--yes", "3", status=2)
+        self.assertIn("not both", broken.stderr)
+        broken = self.run_weir("dlq", "replay", *["0-"] * 20, "--to", "small", "--yes", status=1)
+        replayed = len(broken.stdout.splitlines())
+        self.assertLess(replayed, 200)
+        self.assertIn(f"full", broken.stderr)
+        self.assertIn(f"{replayed} replayed; go on with weir dlq replay {replayed % 10}- ", broken.stderr)
+        self.assertNotIn("may have been appended", broken.stderr)
+
+    def test_what_is_no_letter_is_summed_up(self):
+        self.start()
+        self.client.create("plain")
+        self.assertIn("no dead letters to replay",
+                      self.run_weir("dlq", "replay", "--all", "--from", "plain", "--yes").stderr)
+        self.client.append_all("plain", MESSAGES)
+        for command in (("ls",), ("replay", "--all", "--yes")):
+            said = self.run_weir("dlq", *command, "--from", "plain").stderr.splitlines()
+            self.assertEqual(len(said), 2, said)
+            self.assertIn("20 of the messages in stream plain are no dead letters", said[0])
+        self.assertIn("no dead letter", self.run_weir("dlq", "show", "3", "--from", "plain", status=1).stderr)
+        self.assertIn("there is no letter 99; the newest is 19",
+                      self.run_weir("dlq", "show", "99", "--from", "plain", status=1).stderr)
+
     def test_no_refused_message_is_without_a_letter_however_often_weir_is_killed(self):
         self.start({"identifier": "h", "poison": "dead_letter"})
         self.sink.faults = [("status", 422, "")] * 100_000
