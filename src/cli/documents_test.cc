@@ -87,7 +87,7 @@ TEST(Status, says_in_plain_words_why_an_export_waits) {
   EXPECT_EQ(export_line({{"state", "in_flight"}, {"waiting_messages", 1}}),
             "sending, 1 message waiting");
   EXPECT_EQ(export_line({{"state", "stopped"}, {"reason", "disabled"}, {"lost_messages", 12}}),
-            "disabled; 12 deleted before they were exported");
+            "disabled; 12 never sent, deleted or moved past");
   EXPECT_EQ(export_line({{"state", "broken"}, {"reason", "no AWS region"}}),
             "broken: no AWS region");
   EXPECT_EQ(export_line({{"state", "backoff"}, {"last_error", "503"}, {"skipped_messages", 2}}),

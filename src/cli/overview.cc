@@ -264,7 +264,7 @@ std::string export_words(const ExportRow& row) {
     line += fmt::format("; {} kept as dead letters", grouped(row.dead_letters));
   }
   if (row.lost > 0) {
-    line += fmt::format("; {} deleted before they were exported", grouped(row.lost));
+    line += fmt::format("; {} never sent, deleted or moved past", grouped(row.lost));
   }
   return line;
 }

@@ -82,6 +82,22 @@ TEST(Overview, AnOutageOfManyExportsIsOneProblem) {
   EXPECT_NE(place(lines, "weir status --all"), lines.size());
 }
 
+TEST(Overview, WhatWasNeverExportedIsSaidOfExportsThatLookWell) {
+  json skipping = an_export("cloud", "idle");
+  skipping["skipped_messages"] = 1000;
+  json overtaken = an_export("archive", "idle");
+  overtaken["lost_messages"] = 63;
+  const auto lines =
+      shown({{"streams", json::array({a_stream("pumps", 9, json::array({skipping})),
+                                      a_stream("fans", 9, json::array({overtaken}))})}});
+  EXPECT_NE(
+      place(lines, "1,063 messages never exported, since weir started: pumps/cloud and 1 more"),
+      lines.size());
+  EXPECT_NE(place(lines, "Nothing is stuck."), lines.size());
+  const auto well = shown({{"streams", json::array({a_stream("a", 1)})}});
+  EXPECT_EQ(place(well, "never exported"), well.size());
+}
+
 TEST(Overview, AReasonIsShownToItsEndWhereThereIsRoom) {
   const std::string error =
       "no AWS credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY for weir, or another "

@@ -178,6 +178,30 @@ Lines busiest_lines(const Overview& overview, std::size_t room, std::size_t colu
   return lines;
 }
 
+/// Exports that look well may have left something out: that is never silent. "" if none did.
+std::string lost_line(const Overview& overview) {
+  std::int64_t all = 0;
+  std::int64_t exports = 0;
+  const ExportRow* most = nullptr;
+  for (const StreamRow& stream : overview.streams) {
+    for (const ExportRow& row : stream.exports) {
+      const std::int64_t left_out = row.skipped + row.lost;
+      if (left_out == 0) continue;
+      all += left_out;
+      ++exports;
+      if (most == nullptr || left_out > most->skipped + most->lost) most = &row;
+    }
+  }
+  if (most == nullptr) return {};
+  std::string line = fmt::format("{} never exported, since weir started: {}/{}",
+                                 counted(all, "message"), most->stream, most->name);
+  if (exports > 1) line += fmt::format(" and {} more", grouped(exports - 1));
+  if (most->skipped > 0)
+    line += fmt::format(", {} skipped as unacceptable", grouped(most->skipped));
+  if (most->lost > 0) line += fmt::format(", {} deleted or moved past", grouped(most->lost));
+  return line;
+}
+
 std::string joined_lines(const Lines& lines) {
   std::string text;
   for (const std::string& line : lines) text += line + "\n";
@@ -212,6 +236,8 @@ std::vector<std::string> head_lines(const Overview& overview, std::size_t column
 
 std::string overview_text(const Overview& overview, std::size_t lines, std::size_t columns) {
   Lines out = head_lines(overview, columns);
+  if (const std::string lost = lost_line(overview); !lost.empty())
+    out.push_back(cut(lost, columns));
   out.emplace_back();
 
   // One line is kept for what is left out; streams get a third of the rest, or what they need.

@@ -111,7 +111,7 @@ void add_export(std::vector<std::string>& lines, const StreamRow& stream, const 
         fmt::format("  {} kept as dead letters: weir dlq ls", grouped(sent.dead_letters)));
   }
   if (sent.lost > 0) {
-    lines.push_back(fmt::format("  {} deleted before they were exported", grouped(sent.lost)));
+    lines.push_back(fmt::format("  {} never sent, deleted or moved past", grouped(sent.lost)));
   }
 }
 
