@@ -1,5 +1,8 @@
 #pragma once
 
+#include "base/pause.h"
+
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -7,6 +10,22 @@
 
 /// For tests only.
 namespace weir::testing {
+
+/// How long a test waits for what must happen before it fails. Never a pause: where much else goes
+/// on, what takes a second takes a minute.
+inline constexpr std::chrono::seconds kPatience{120};
+
+/// Waits until `holds()`; false if it does not within `kPatience`. Between two looks it leaves the
+/// processor to those it waits for, who may have a lower priority.
+template <class Condition>
+bool eventually(const Condition& holds) {
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  while (!holds()) {
+    if (std::chrono::steady_clock::now() > deadline) return false;
+    pause_for(std::chrono::milliseconds(1), {});
+  }
+  return true;
+}
 
 /// A directory that is gone when the test ends.
 class TemporaryDirectory {

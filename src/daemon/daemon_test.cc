@@ -30,11 +30,7 @@ constexpr std::int64_t kUnauthorized = 2;
 
 // Waits for a state, not for a time.
 void eventually(const char* what, const std::function<bool()>& holds) {
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
-  while (!holds()) {
-    ASSERT_LT(std::chrono::steady_clock::now(), deadline) << "never happened: " << what;
-    std::this_thread::yield();
-  }
+  ASSERT_TRUE(weir::testing::eventually(holds)) << "never happened: " << what;
 }
 
 class DaemonTest : public ::testing::Test {

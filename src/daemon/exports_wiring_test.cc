@@ -41,11 +41,7 @@ class ExportsWiring : public ::testing::Test {
     return connected;
   }
   void eventually(const char* what, const std::function<bool()>& holds) {
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
-    while (!holds()) {
-      ASSERT_LT(std::chrono::steady_clock::now(), deadline) << "never happened: " << what;
-      std::this_thread::yield();
-    }
+    ASSERT_TRUE(weir::testing::eventually(holds)) << "never happened: " << what;
   }
   json export_of(const std::string& stream) {
     const auto status = json::parse(daemon_->status());

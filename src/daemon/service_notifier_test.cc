@@ -35,7 +35,7 @@ class Manager {
   Manager& operator=(const Manager&) = delete;
 
   // One message; waits for it.
-  std::string message() { return next(seconds(30)).value_or("nothing came"); }
+  std::string message() { return next(weir::testing::kPatience).value_or("nothing came"); }
   bool heard_within(milliseconds time) { return next(time).has_value(); }
   bool silent() {
     char text[1];
@@ -206,7 +206,7 @@ TEST_F(ServiceNotifierTest, a_start_that_hangs_is_given_none) {
   Manager manager(path_);
   const ServiceNotifier notifier(path_, {});
   const StartPatience patience(notifier, milliseconds(20));
-  const auto deadline = std::chrono::steady_clock::now() + seconds(30);
+  const auto deadline = std::chrono::steady_clock::now() + weir::testing::kPatience;
   while (manager.heard_within(milliseconds(200))) {
     ASSERT_LT(std::chrono::steady_clock::now(), deadline)
         << "was asked for more time again and again";

@@ -27,7 +27,7 @@ class Core final : public Executor {
     std::function<void()> next;
     {
       const MutexLock lock(mutex_);
-      const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+      const auto deadline = std::chrono::steady_clock::now() + weir::testing::kPatience;
       while (work_.empty()) {
         ASSERT_LT(std::chrono::steady_clock::now(), deadline) << "nothing was posted";
         posted_.wait_until(mutex_, deadline);

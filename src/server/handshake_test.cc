@@ -120,7 +120,7 @@ TEST_F(HandshakeTest, TakesTheHandshakeByteByByte) {
 }
 
 TEST_F(HandshakeTest, TellsASilentClientThatItTookTooLong) {
-  options.handshake_timeout_ms = 30;
+  options.handshake_timeout_ms = kShortMs;
   start();
   Client silent(port());
   const auto reply = silent.receive_handshake();
@@ -134,9 +134,9 @@ TEST_F(HandshakeTest, TellsASilentClientThatItTookTooLong) {
 }
 
 TEST_F(HandshakeTest, LeavesOpenConnectionsAloneForEver) {
-  options.handshake_timeout_ms = 20;
-  options.stall_timeout_ms = 20;
-  options.request_deadline_ms = 20;
+  options.handshake_timeout_ms = kShortMs;
+  options.stall_timeout_ms = kShortMs;
+  options.request_deadline_ms = kShortMs;
   start();
   Client idle(port());
   idle.connect();
@@ -222,7 +222,7 @@ TEST_F(AuthenticationTest, TellsWhoseTokenCannotBeCheckedToTryAgain) {
 
 TEST_F(AuthenticationTest, RefusesWhenTheVerdictTakesTooLong) {
   verifier.later = true;
-  options.handshake_timeout_ms = 30;
+  options.handshake_timeout_ms = kShortMs;
   start();
   EXPECT_EQ(2, refused(with_token("open sesame")).status());
 }

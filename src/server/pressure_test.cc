@@ -106,7 +106,7 @@ TEST_F(PressureTest, AClientThatWritesInPiecesIsNotSlowedByDelayedAcknowledgemen
 }
 
 TEST_F(PressureTest, HalfAFrameAndThenSilenceIsClosed) {
-  options.stall_timeout_ms = 40;
+  options.stall_timeout_ms = kShortMs;
   start();
   Client client(port());
   client.connect();
@@ -118,13 +118,13 @@ TEST_F(PressureTest, HalfAFrameAndThenSilenceIsClosed) {
 }
 
 TEST_F(PressureTest, SteadyTrafficIsNeverTakenForAStall) {
-  options.stall_timeout_ms = 20;
-  options.handshake_timeout_ms = 20;
-  options.request_deadline_ms = 20;
+  options.stall_timeout_ms = kShortMs;
+  options.handshake_timeout_ms = kShortMs;
+  options.request_deadline_ms = kShortMs;
   start();
   Client& client = bystander();
   client.append("quiet", "first");
-  const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(400);
+  const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(4 * kShortMs);
   while (std::chrono::steady_clock::now() < until) {
     ASSERT_EQ(0, client.append("quiet", "x").status());
     ASSERT_EQ(0, client.read("quiet", {}).status());

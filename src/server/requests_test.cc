@@ -417,7 +417,7 @@ TEST_F(RequestsTest, AnAppendWhoseClientWentAwayIsKeptAndNobodyIsAnswered) {
 }
 
 TEST_F(RequestsTest, AnAnswerThatComesTooLateIsNotSentButTheConnectionClosed) {
-  options.request_deadline_ms = 40;
+  options.request_deadline_ms = kShortMs;
   start();
   Client& client = open();
   client.create("s");
@@ -429,7 +429,7 @@ TEST_F(RequestsTest, AnAnswerThatComesTooLateIsNotSentButTheConnectionClosed) {
 }
 
 TEST_F(RequestsTest, AChangeThatTakesTooLongClosesTheConnection) {
-  options.request_deadline_ms = 40;
+  options.request_deadline_ms = kShortMs;
   start();
   Client& client = open();
   on_core([this] { catalog->hold_changes = true; });

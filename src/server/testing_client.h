@@ -1,6 +1,9 @@
 #pragma once
 
+#include "base/testing.h"
+
 #include <arpa/inet.h>
+#include <chrono>
 #include <cstdint>
 #include <cstring>
 #include <gtest/gtest.h>
@@ -144,7 +147,8 @@ struct Reply {
 
 class Client {
  public:
-  static constexpr int kWaitMs = 20'000;
+  static constexpr int kWaitMs =
+      static_cast<int>(std::chrono::milliseconds(weir::testing::kPatience).count());
 
   explicit Client(std::uint16_t port, int receive_buffer = 0) {
     socket_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "base/testing.h"
 #include "server/testing_catalog.h"
 #include "server/testing_client.h"
 
@@ -51,6 +52,10 @@ class NoExports final : public ExportStatuses {
 /// A server on a real loopback port, its core on a thread of its own, over a catalog in memory.
 class ServerTest : public ::testing::Test {
  protected:
+  /// A timeout that a test waits for, or that must not strike while it works: it may lose the
+  /// processor for tens of milliseconds in between.
+  static constexpr std::int64_t kShortMs = 250;
+
   ServerTest() {
     options.port = 0;
     options.authenticate_client = false;
@@ -83,12 +88,7 @@ class ServerTest : public ::testing::Test {
   /// Waits until `condition` holds on the core thread.
   template <class Condition>
   bool eventually(Condition condition) {
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-    while (!on_core(condition)) {
-      if (std::chrono::steady_clock::now() > deadline) return false;
-      std::this_thread::yield();
-    }
-    return true;
+    return weir::testing::eventually([&] { return on_core(condition); });
   }
   [[nodiscard]] bool metric(const std::string& line) const {
     return registry.text().find(line + "\n") != std::string::npos;

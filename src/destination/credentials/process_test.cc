@@ -1,5 +1,6 @@
 #include "destination/credentials/process.h"
 
+#include "base/testing.h"
 #include "destination/credentials/fakes.h"
 
 #include <chrono>
@@ -81,11 +82,8 @@ TEST_F(RunProcess, OneThatHangsIsKilledWithItsChildren) {
     status >> pid >> name >> letter;
     return letter;
   };
-  const auto deadline = std::chrono::steady_clock::now() + seconds(30);
-  while (!state().empty() && state() != "Z" && std::chrono::steady_clock::now() < deadline) {
-    std::this_thread::yield();
-  }
-  EXPECT_TRUE(state().empty() || state() == "Z") << state();
+  EXPECT_TRUE(weir::testing::eventually([&] { return state().empty() || state() == "Z"; }))
+      << state();
 }
 
 TEST_F(RunProcess, EndlessOutputIsCutOff) {
